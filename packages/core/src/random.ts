@@ -44,7 +44,9 @@ export function restoreRandom(state: RandomState): Random {
 }
 
 function fromKey(key: readonly [number, number]): Random {
-  const words = [0, 1, 2, 3].map((i): number => mix(mix(key[0], 0x27d4eb2f + i), key[1] ^ (0x165667b1 * (i + 1))));
+  const words = [0, 1, 2, 3].map((i): number =>
+    mix(mix(key[0], 0x27d4eb2f + i), key[1] ^ (0x165667b1 * (i + 1))),
+  );
   if (!words.some(Boolean)) words[0] = 1; // the all-zero state never leaves zero
   return wrap(xoroshiro128plusFromState(words), key);
 }

@@ -76,16 +76,22 @@ const MAX_RANK = 64;
  */
 export function byteLength(dtype: DType, shape: readonly unknown[], what: string): number {
   if (shape.length > MAX_RANK)
-    throw new FormatError(`${what}: at most ${MAX_RANK} axes are possible, got ${shape.length}; the file is damaged`);
+    throw new FormatError(
+      `${what}: at most ${MAX_RANK} axes are possible, got ${shape.length}; the file is damaged`,
+    );
   let bytes = bytesPerElement(dtype);
   let empty = false;
   for (const size of shape) {
     if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0 || Object.is(size, -0))
-      throw new FormatError(`${what}: axes must be non-negative integers, got ${String(size)}; the file is damaged`);
+      throw new FormatError(
+        `${what}: axes must be non-negative integers, got ${String(size)}; the file is damaged`,
+      );
     if (size === 0) empty = true;
     else bytes *= size;
     if (!Number.isSafeInteger(bytes))
-      throw new FormatError(`${what}: shape [${shape.join(", ")}] is larger than any file; the file is damaged`);
+      throw new FormatError(
+        `${what}: shape [${shape.join(", ")}] is larger than any file; the file is damaged`,
+      );
   }
   return empty ? 0 : bytes;
 }
@@ -121,7 +127,10 @@ const DTYPE_OF_VIEW = new Map<string, DType>([
 export function rawTensor(data: TensorData, shape: readonly number[] = [data.length]): RawTensor {
   const tag = Object.prototype.toString.call(data).slice(8, -1);
   const dtype = DTYPE_OF_VIEW.get(tag);
-  expect(dtype !== undefined, () => `rawTensor: expected a typed array of numbers, got ${tag}; use a Float32Array`);
+  expect(
+    dtype !== undefined,
+    () => `rawTensor: expected a typed array of numbers, got ${tag}; use a Float32Array`,
+  );
   const raw = { dtype, shape, bytes: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) };
   checkRawTensor(raw, "rawTensor");
   return raw;
@@ -173,10 +182,8 @@ interface ViewConstructor<T> {
 
 function viewAs<T>(View: ViewConstructor<T>, bytes: Uint8Array): T {
   const size = View.BYTES_PER_ELEMENT;
-  const aligned = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
-  // `slice` of a Node Buffer is a view, so copy once more when it did not align.
-  const own = aligned.byteOffset % size === 0 ? aligned : Uint8Array.from(aligned);
-  return new View(own.buffer, own.byteOffset, own.byteLength / size);
+  const aligned = bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes);
+  return new View(aligned.buffer, aligned.byteOffset, aligned.byteLength / size);
 }
 
 /**
@@ -198,11 +205,13 @@ export function toFloat32(raw: RawTensor): Float32Array {
 export function toInt32(raw: RawTensor): Int32Array {
   const view = numericView(raw, "toInt32");
   if (view instanceof Int32Array) return view;
-  const numbers = raw.dtype === "F16" || raw.dtype === "BF16" ? widenHalf(view as Uint16Array, raw.dtype) : view;
+  const numbers =
+    raw.dtype === "F16" || raw.dtype === "BF16" ? widenHalf(view as Uint16Array, raw.dtype) : view;
   const integers = new Int32Array(numbers.length);
   for (let i = 0; i < integers.length; i++) {
     const value = Number(numbers[i]!);
-    if (value !== (integers[i] = value))
+    integers[i] = value;
+    if (integers[i] !== value)
       throw new FormatError(
         `toInt32: element ${i} is ${numbers[i]}, which is not a 32-bit integer; read it with toFloat32 or typedView`,
       );

@@ -1,0 +1,66 @@
+/**
+ * A method is a paper: plain functions over parameters, a config and a batch. There is no base class; a method
+ * `satisfies Method` and is bound to a config and parameters by `createModel`.
+ */
+import type * as tf from "@tensorflow/tfjs";
+import type { z } from "zod";
+import type { Random } from "./random.js";
+import type { Params } from "./tree.js";
+
+export type Modality = "image" | "video" | "audio" | "pointcloud" | "graph" | "multimodal" | "vector";
+
+/** Scalars by name; `total` is what is minimised. */
+export type LossTerms = { readonly total: tf.Scalar } & { readonly [term: string]: tf.Scalar };
+
+/** Tensors and typed arrays of one step, at any depth of plain objects, and every random draw the loss uses. */
+export type Batch = object;
+
+/**
+ * What an encoder returns for each sample: the class token, the mean of the tokens, both side by side, or all tokens.
+ * A method without a class token refuses the first and third by name.
+ */
+export type Pool = "cls" | "mean" | "cls+mean" | "tokens";
+
+// biome-ignore lint/suspicious/noExplicitAny: a method of types unknown here; each method is checked against its own
+type Any = any;
+
+export interface EncodeOptions {
+  readonly pool?: Pool;
+}
+
+export interface Method<
+  C extends object = Any,
+  S = Any,
+  B extends Batch = Any,
+  P extends Params = Any,
+  R = Any,
+> {
+  /** Name in commands and files, kebab-case: `mae`. */
+  readonly id: string;
+  readonly modality: Modality;
+  /** One line for `unmask methods`. */
+  readonly summary: string;
+  /** Where it was published. */
+  readonly paper: string;
+  /** Validates a config and fills in defaults. */
+  readonly schema: z.ZodType<C>;
+  /** The paper's sizes, by name. */
+  readonly presets: Readonly<Record<string, Partial<C>>>;
+  /** Fresh parameters; the caller owns them. */
+  init(config: C, random: Random): P;
+  /** Samples into a batch, with all random draws; the caller disposes it. */
+  prepare(config: C, samples: readonly S[], random: Random): B;
+  /** Pure and differentiable. */
+  loss(params: P, config: C, batch: B): LossTerms;
+  /** Features of whole samples, nothing masked: [B, D], or [B, N, D] when `pool` is "tokens". */
+  encode(params: P, config: C, samples: readonly S[], options?: EncodeOptions): tf.Tensor;
+  /** What a person looks at. Absent where a method reconstructs nothing. */
+  reconstruct?(params: P, config: C, batch: B): R;
+}
+
+/** A method that tells classes apart: what `finetune` trains. */
+export interface Classifier<C extends object = Any, S = Any, B extends Batch = Any, P extends Params = Any>
+  extends Method<C, S, B, P> {
+  /** [B, classes] */
+  logits(params: P, config: C, samples: readonly S[]): tf.Tensor2D;
+}

@@ -1,0 +1,6 @@
+export * from "./attention.js";
+export * from "./init.js";
+export * from "./layer-norm.js";
+export * from "./linear.js";
+export * from "./mlp.js";
+export * from "./transformer.js";

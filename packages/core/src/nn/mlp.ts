@@ -1,0 +1,28 @@
+import type * as tf from "@tensorflow/tfjs";
+import type { Activation } from "../ops/gelu.js";
+import type { Random } from "../random.js";
+import type { Initializer } from "./init.js";
+import { applyLinear, initLinear, type LinearParams } from "./linear.js";
+
+export interface MlpParams {
+  readonly fc1: LinearParams;
+  readonly fc2: LinearParams;
+}
+
+export function initMlp(
+  random: Random,
+  width: number,
+  hidden: number,
+  options?: { init?: Initializer },
+): MlpParams {
+  return { fc1: initLinear(random, width, hidden, options), fc2: initLinear(random, hidden, width, options) };
+}
+
+/** [..., D] -> [..., D]; `residual` is added to the result. */
+export function applyMlp(
+  params: MlpParams,
+  x: tf.Tensor,
+  { activation = "gelu", residual }: { activation?: Activation; residual?: tf.Tensor } = {},
+): tf.Tensor {
+  return applyLinear(params.fc2, applyLinear(params.fc1, x, { activation }), { residual });
+}
