@@ -35,7 +35,7 @@ function readRecorded(path: string): Recorded {
 /** Largest difference, relative to the largest entry expected, within `tolerance`; shapes equal. */
 export function expectClose(actual: tf.Tensor, expected: tf.Tensor, tolerance = 2e-5, what = ""): void {
   expect(actual.shape, what).toEqual(expected.shape);
-  const [got, want] = [actual.dataSync(), expected.dataSync()];
+  const [got, want] = [Float32Array.from(actual.dataSync()), Float32Array.from(expected.dataSync())];
   const scale = want.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;
   const worst = want.reduce((most, value, i) => {
     const difference = Math.abs(got[i]! - value) / scale;

@@ -1,0 +1,14 @@
+export { type BlockMaskOptions, blockMask } from "./block.js";
+export { type ComplementaryMaskOptions, disjointMasks, partitionMasks } from "./complementary.js";
+export { hiddenCount, visibleCount } from "./count.js";
+export { maskFromFlags } from "./flags.js";
+export { type FrameMaskOptions, frameMask } from "./frame.js";
+export { type GridMaskOptions, gridMask } from "./grid.js";
+export { type JointFrameMaskOptions, jointFrameMask } from "./joint-frame.js";
+export { type Mask, maskedFlags, maskFromOrders } from "./mask.js";
+export { type NodeMaskOptions, nodeMask } from "./node.js";
+export { maskFromNoise, type RandomMaskOptions, randomMask } from "./random.js";
+export { type ScoreMaskOptions, scoreMask } from "./score.js";
+export { type SpanMaskOptions, spanMask } from "./span.js";
+export { type TimeFrequencyMaskOptions, timeFrequencyMask } from "./time-frequency.js";
+export { type TubeMaskOptions, tubeMask } from "./tube.js";
