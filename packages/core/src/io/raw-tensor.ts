@@ -294,3 +294,11 @@ export function isContiguous(shape: readonly number[], strides: readonly number[
   const wanted = rowMajorStrides(shape);
   return shape.every((n, axis) => n === 1 || strides[axis] === wanted[axis]);
 }
+
+/** Every group of `size` bytes reversed; the bytes themselves when `size` is 1. */
+export function swapBytes(bytes: Uint8Array, size: number): Uint8Array {
+  if (size === 1) return bytes;
+  const swapped = new Uint8Array(bytes.byteLength);
+  for (let i = 0; i < swapped.length; i++) swapped[i] = bytes[i - 2 * (i % size) + size - 1]!;
+  return swapped;
+}
