@@ -29,7 +29,7 @@ export async function findPackage(
   folders?: readonly string[],
 ): Promise<FoundPackage | undefined> {
   const { createRequire } = await nodeModule();
-  const { existsSync, readFileSync } = await importAtRun<typeof import("node:fs")>("node:fs");
+  const { existsSync, readFileSync, realpathSync } = await importAtRun<typeof import("node:fs")>("node:fs");
   const { dirname, join } = await importAtRun<typeof import("node:path")>("node:path");
   const script = process.argv[1];
   const bases = folders?.map((folder) => join(folder, "package.json")) ?? [
@@ -43,7 +43,8 @@ export async function findPackage(
       const file = join(directory, "package.json");
       if (!existsSync(file)) continue;
       const { version = "unknown" } = JSON.parse(readFileSync(file, "utf8")) as Manifest;
-      return { name, version, directory };
+      // The real path: behind a link of pnpm, the dependencies are beside it and not beside the link.
+      return { name, version, directory: realpathSync(directory) };
     }
   return undefined;
 }

@@ -83,7 +83,12 @@ async function runOwnScript(found: FoundPackage, log: (line: string) => void): P
   const env = { ...process.env, PATH: `${tools}${delimiter}${process.env.PATH ?? ""}` };
   const script = ["scripts/install.js", ...(found.name.endsWith("-gpu") ? ["gpu", "download"] : [])];
   log(`running the install script of ${found.name} ${found.version}`);
-  await runCommand(process.execPath, script, { cwd: found.directory, env, log });
+  await runCommand(process.execPath, script, { cwd: found.directory, env, log }).catch((error: Error) => {
+    throw new UnmaskError(
+      `installTensorflow: the install script of ${found.name} failed (${error.message}); use { route: "wheel" }`,
+      { cause: error },
+    );
+  });
 }
 
 async function buildFromWheel(
