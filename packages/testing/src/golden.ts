@@ -1,0 +1,116 @@
+/** Recorded numbers of a reference implementation, and how a method of ours is held to them. */
+import { readFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import type * as tf from "@tensorflow/tfjs";
+import { expect, parseSafetensors, type RawTensor, toFloat32 } from "@unmask/core";
+
+export interface Golden {
+  readonly name: string;
+  readonly directory: string;
+  /** The reference that produced the numbers. */
+  readonly method: string;
+  /** In the reference's own key names. */
+  // biome-ignore lint/suspicious/noExplicitAny: each adapter knows the keys of its reference
+  readonly config: Readonly<Record<string, any>>;
+  readonly params: ReadonlyMap<string, RawTensor>;
+  readonly buffers: ReadonlyMap<string, RawTensor>;
+  readonly inputs: ReadonlyMap<string, RawTensor>;
+  readonly outputs: ReadonlyMap<string, RawTensor>;
+  readonly gradients: ReadonlyMap<string, RawTensor>;
+}
+
+export type Values = tf.Tensor | ArrayLike<number>;
+
+/** What our method computes from a golden's parameters and inputs, by the names of the golden. */
+export interface GoldenResult {
+  readonly outputs: ReadonlyMap<string, Values>;
+  readonly gradients: ReadonlyMap<string, Values>;
+  /** Entries of outputs that no implementation can be held to, by name, with the reason printed. */
+  readonly excluded?: ReadonlyMap<string, { readonly reason: string; readonly entry: (index: number) => boolean }>;
+}
+
+/** Holds one reference implementation's goldens to our code. */
+export interface GoldenAdapter {
+  /** Whether this adapter knows the golden. */
+  accepts(golden: Golden): boolean;
+  run(golden: Golden): GoldenResult | Promise<GoldenResult>;
+}
+
+export interface Comparison {
+  readonly tensor: string;
+  readonly maxAbsError: number;
+  /** Largest error over the largest entry of the recorded tensor. */
+  readonly maxRelError: number;
+  readonly ok: boolean;
+  readonly note?: string;
+}
+
+export const TOLERANCE = { outputs: 2e-5, gradients: 1e-4 } as const;
+
+/** Reads `golden.json` and `golden.safetensors` of a directory. */
+export async function readGolden(directory: string): Promise<Golden> {
+  const description = JSON.parse(await readFile(join(directory, "golden.json"), "utf8"));
+  const { tensors } = parseSafetensors(new Uint8Array(await readFile(join(directory, "golden.safetensors"))));
+  const group = (prefix: string) =>
+    new Map(
+      [...tensors].filter(([name]) => name.startsWith(prefix)).map(([name, raw]) => [name.slice(prefix.length), raw]),
+    );
+  return {
+    name: basename(directory),
+    directory,
+    method: description.method,
+    config: description.config,
+    params: group("params."),
+    buffers: group("buffers."),
+    inputs: group("inputs."),
+    outputs: group("outputs."),
+    gradients: group("grads."),
+  };
+}
+
+/** A tensor of a golden that has to be there. */
+export function given(tensors: ReadonlyMap<string, RawTensor>, name: string): RawTensor {
+  const raw = tensors.get(name);
+  expect(raw !== undefined, `golden: no tensor ${name} among ${[...tensors.keys()].join(", ")}`);
+  return raw;
+}
+
+/** Every recorded output and gradient against ours; one that ours lacks is a miss. */
+export async function compareGolden(golden: Golden, adapter: GoldenAdapter): Promise<Comparison[]> {
+  const { outputs, gradients, excluded } = await adapter.run(golden);
+  const rows: Comparison[] = [];
+  for (const [name, raw] of golden.outputs)
+    rows.push(await compare(`outputs.${name}`, raw, outputs.get(name), TOLERANCE.outputs, excluded?.get(name)));
+  for (const [name, raw] of golden.gradients)
+    rows.push(await compare(`grads.${name}`, raw, gradients.get(name), TOLERANCE.gradients));
+  return rows;
+}
+
+async function compare(
+  tensor: string,
+  raw: RawTensor,
+  ours: Values | undefined,
+  tolerance: number,
+  excluded?: { readonly reason: string; readonly entry: (index: number) => boolean },
+): Promise<Comparison> {
+  const miss = (note: string) => ({ tensor, maxAbsError: Number.NaN, maxRelError: Number.NaN, ok: false, note });
+  if (ours === undefined) return miss("not computed");
+  const wanted = toFloat32(raw);
+  const values: ArrayLike<number> = "dataSync" in ours ? await ours.data() : ours;
+  if (values.length !== wanted.length) return miss(`${values.length} values for ${wanted.length}`);
+  if ("shape" in ours && ours.shape.join() !== raw.shape.join()) return miss(`shape [${ours.shape}] for [${raw.shape}]`);
+  let largest = 0;
+  let error = 0;
+  let left = 0;
+  for (let i = 0; i < wanted.length; i++) {
+    if (excluded?.entry(i)) continue;
+    left++;
+    largest = Math.max(largest, Math.abs(wanted[i]!));
+    const difference = Math.abs(values[i]! - wanted[i]!);
+    error = Number.isNaN(difference) && !Object.is(values[i], wanted[i]) ? Number.POSITIVE_INFINITY : Math.max(error, difference || 0);
+    if (!Number.isFinite(error)) break;
+  }
+  const relative = error === 0 ? 0 : error / Math.max(largest, Number.MIN_VALUE);
+  const note = excluded && `${wanted.length - left} entries left out: ${excluded.reason}`;
+  return { tensor, maxAbsError: error, maxRelError: relative, ok: relative <= tolerance, note };
+}
