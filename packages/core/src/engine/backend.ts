@@ -7,18 +7,20 @@ import { UnmaskError } from "../errors.js";
  */
 export async function activateBackend(name: string): Promise<tf.KernelBackend> {
   const former = tf.getBackend() as string | undefined;
+  const refuse = async (reason: string): Promise<never> => {
+    if (former !== undefined && former !== name) await tf.setBackend(former);
+    throw new UnmaskError(reason);
+  };
   if (tf.findBackendFactory(name) === null)
-    throw new UnmaskError(`no "${name}" backend was registered with the tfjs in use`);
-  if (!(await tf.setBackend(name))) throw new UnmaskError(`the "${name}" backend did not initialise`);
+    return refuse(`no "${name}" backend was registered with the tfjs in use`);
+  if (!(await tf.setBackend(name))) return refuse(`the "${name}" backend did not initialise`);
   await tf.ready();
   const backend = tf.backend();
-  if (!(backend instanceof tf.KernelBackend)) {
-    if (former !== undefined && former !== name) await tf.setBackend(former);
-    throw new UnmaskError(
+  if (!(backend instanceof tf.KernelBackend))
+    return refuse(
       `two copies of @tensorflow/tfjs-core are loaded, and the "${name}" backend belongs to the other one; ` +
         `give every @tensorflow package the same version (${tf.version_core}) and run "npm dedupe"`,
     );
-  }
   greetQuietly(backend);
   return backend;
 }
@@ -29,8 +31,6 @@ export async function activateBackend(name: string): Promise<tf.KernelBackend> {
  */
 function greetQuietly(backend: tf.KernelBackend): void {
   const env = tf.env();
-  // This flag's default is derived from PROD when it is first read; read it now, so that it keeps its own value.
-  env.getBool("TENSORLIKE_CHECK_SHAPE_CONSISTENCY");
   const production = env.getBool("PROD");
   env.set("PROD", true);
   try {

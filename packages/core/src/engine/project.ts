@@ -9,8 +9,6 @@ import { UnmaskError } from "../errors.js";
 const importAtRun = <T>(specifier: string): Promise<T> =>
   import(/* webpackIgnore: true */ /* @vite-ignore */ specifier);
 
-const nodeModule = () => importAtRun<typeof import("node:module")>("node:module");
-
 export interface FoundPackage {
   readonly name: string;
   readonly version: string;
@@ -28,18 +26,11 @@ export async function findPackage(
   name: string,
   folders?: readonly string[],
 ): Promise<FoundPackage | undefined> {
-  const { createRequire } = await nodeModule();
   const { existsSync, readFileSync, realpathSync } = await importAtRun<typeof import("node:fs")>("node:fs");
   const { dirname, join } = await importAtRun<typeof import("node:path")>("node:path");
-  const script = process.argv[1];
-  const bases = folders?.map((folder) => join(folder, "package.json")) ?? [
-    import.meta.url,
-    join(process.cwd(), "package.json"),
-    ...(script === undefined ? [] : [join(dirname(script), "package.json")]),
-  ];
-  for (const base of bases)
-    for (const modules of createRequire(base).resolve.paths(name) ?? []) {
-      const directory = join(modules, name);
+  for (const start of folders ?? (await usualFolders()))
+    for (let folder = start, former = ""; folder !== former; former = folder, folder = dirname(folder)) {
+      const directory = join(folder, "node_modules", name);
       const file = join(directory, "package.json");
       if (!existsSync(file)) continue;
       const { version = "unknown" } = JSON.parse(readFileSync(file, "utf8")) as Manifest;
@@ -49,15 +40,25 @@ export async function findPackage(
   return undefined;
 }
 
+async function ownFolder(): Promise<string> {
+  const { fileURLToPath } = await importAtRun<typeof import("node:url")>("node:url");
+  return fileURLToPath(new URL(".", import.meta.url));
+}
+
+async function usualFolders(): Promise<readonly string[]> {
+  const { dirname } = await importAtRun<typeof import("node:path")>("node:path");
+  const script = process.argv[1];
+  return [await ownFolder(), process.cwd(), ...(script === undefined ? [] : [dirname(script)])];
+}
+
 /** Loads a package found by {@link findPackage}: CommonJS by `require`, so that it shares its dependencies with us. */
 export async function loadPackage<T>({ name, directory }: FoundPackage): Promise<T> {
-  const { createRequire } = await nodeModule();
+  const { createRequire } = await importAtRun<typeof import("node:module")>("node:module");
   const { join } = await importAtRun<typeof import("node:path")>("node:path");
   const require = createRequire(join(directory, "package.json"));
   const manifest = require(join(directory, "package.json")) as Manifest;
   if (manifest.exports === undefined) return require(directory) as T;
-  if ((await findPackage(name, [new URL(".", import.meta.url).pathname]))?.directory === directory)
-    return importAtRun<T>(name);
+  if ((await findPackage(name, [await ownFolder()]))?.directory === directory) return importAtRun<T>(name);
   const { pathToFileURL } = await importAtRun<typeof import("node:url")>("node:url");
   return importAtRun<T>(pathToFileURL(join(directory, manifest.exports["."]?.import ?? "index.js")).href);
 }

@@ -37,7 +37,7 @@ export function runCommand(
     );
     child.on("close", (code, signal) => {
       if (code === 0) return resolve(stdout);
-      const last = both.trim().split("\n").slice(-6).join("\n");
+      const last = both.trim().split("\n").slice(-12).join("\n");
       reject(new UnmaskError(`${command} ended with ${signal ?? `exit code ${code}`}:\n${last}`));
     });
   });
