@@ -24,6 +24,10 @@ export interface PickleHooks {
 /** Longer integers have no place in a checkpoint, and converting them takes more than linear time. */
 const MAX_INTEGER_BYTES = 1024;
 
+/** An empty dict is one byte in a pickle and two hundred in memory. Checkpoints have some thousand containers. */
+const MAX_CONTAINERS = 2_000_000;
+const CONTAINER_OPCODES = new Set([0x28, 0x5d, 0x29, 0x7d, 0x8f, 0x85, 0x86, 0x87]);
+
 /**
  * Runs the pickle and returns its one value. Time and memory are linear in `bytes`, apart from what the hooks do.
  * @throws FormatError, beginning with `what`, when it is damaged or uses an opcode of another kind.
@@ -38,6 +42,7 @@ class Machine {
   private readonly outer: unknown[][] = [];
   private stack: unknown[] = [];
   private at = 0;
+  private containers = 0;
 
   constructor(
     private readonly bytes: Uint8Array,
@@ -48,6 +53,15 @@ class Machine {
   }
 
   run(): unknown {
+    try {
+      return this.execute();
+    } catch (error) {
+      if (error instanceof RangeError) throw this.bad(`more than fits in memory (${error.message})`);
+      throw error;
+    }
+  }
+
+  private execute(): unknown {
     for (;;) {
       const opcode = this.view.getUint8(this.skip(1));
       if (opcode === 0x2e /* STOP */) return this.pop();
@@ -58,59 +72,59 @@ class Machine {
 
   /** Opcodes that push one number, string or constant. Each of the three returns whether the opcode was its own. */
   private scalar(opcode: number): boolean {
-    const { stack, view } = this;
+    const { view } = this;
     switch (opcode) {
       case 0x4e: // NONE
-        stack.push(null);
+        this.push(null);
         return true;
       case 0x88: // NEWTRUE
-        stack.push(true);
+        this.push(true);
         return true;
       case 0x89: // NEWFALSE
-        stack.push(false);
+        this.push(false);
         return true;
       case 0x4a: // BININT
-        stack.push(view.getInt32(this.skip(4), true));
+        this.push(view.getInt32(this.skip(4), true));
         return true;
       case 0x4b: // BININT1
-        stack.push(this.uint8());
+        this.push(this.uint8());
         return true;
       case 0x4d: // BININT2
-        stack.push(view.getUint16(this.skip(2), true));
+        this.push(view.getUint16(this.skip(2), true));
         return true;
       case 0x8a: // LONG1
-        stack.push(this.integer(this.uint8()));
+        this.push(this.integer(this.uint8()));
         return true;
       case 0x8b: // LONG4
-        stack.push(this.integer(this.uint32()));
+        this.push(this.integer(this.uint32()));
         return true;
       case 0x47: // BINFLOAT
-        stack.push(view.getFloat64(this.skip(8), false));
+        this.push(view.getFloat64(this.skip(8), false));
         return true;
       case 0x58: // BINUNICODE
-        stack.push(this.text(this.uint32()));
+        this.push(this.text(this.uint32()));
         return true;
       case 0x8c: // SHORT_BINUNICODE
-        stack.push(this.text(this.uint8()));
+        this.push(this.text(this.uint8()));
         return true;
       case 0x8d: // BINUNICODE8
-        stack.push(this.text(this.uint64()));
+        this.push(this.text(this.uint64()));
         return true;
       case 0x54: // BINSTRING, a Python 2 str
-        stack.push(latin1(this.raw(this.uint32())));
+        this.push(latin1(this.raw(this.uint32())));
         return true;
       case 0x55: // SHORT_BINSTRING
-        stack.push(latin1(this.raw(this.uint8())));
+        this.push(latin1(this.raw(this.uint8())));
         return true;
       case 0x42: // BINBYTES
-        stack.push(this.raw(this.uint32()));
+        this.push(this.raw(this.uint32()));
         return true;
       case 0x43: // SHORT_BINBYTES
-        stack.push(this.raw(this.uint8()));
+        this.push(this.raw(this.uint8()));
         return true;
       case 0x8e: // BINBYTES8
       case 0x96: // BYTEARRAY8
-        stack.push(this.raw(this.uint64()));
+        this.push(this.raw(this.uint64()));
         return true;
       default:
         return false;
@@ -119,6 +133,8 @@ class Machine {
 
   /** Opcodes that make or fill a list, tuple, dict or set. */
   private container(opcode: number): boolean {
+    if (CONTAINER_OPCODES.has(opcode) && ++this.containers > MAX_CONTAINERS)
+      throw this.bad(`more than ${MAX_CONTAINERS} containers`);
     switch (opcode) {
       case 0x28: // MARK
         this.outer.push(this.stack);
@@ -126,28 +142,28 @@ class Machine {
         return true;
       case 0x5d: // EMPTY_LIST
       case 0x29: // EMPTY_TUPLE
-        this.stack.push([]);
+        this.push([]);
         return true;
       case 0x7d: // EMPTY_DICT
-        this.stack.push(new Map());
+        this.push(new Map());
         return true;
       case 0x8f: // EMPTY_SET
-        this.stack.push(new Set());
+        this.push(new Set());
         return true;
       case 0x85: // TUPLE1
       case 0x86: // TUPLE2
       case 0x87: // TUPLE3
-        this.stack.push(this.popMany(opcode - 0x84));
+        this.push(this.popMany(opcode - 0x84));
         return true;
       case 0x74: // TUPLE
       case 0x6c: // LIST
-        this.stack.push(this.popMark());
+        this.push(this.popMark());
         return true;
       case 0x64: // DICT
-        this.stack.push(this.fillMap(new Map(), this.popMark()));
+        this.push(this.fillMap(new Map(), this.popMark()));
         return true;
       case 0x91: // FROZENSET
-        this.stack.push(new Set(this.popMark()));
+        this.push(new Set(this.popMark()));
         return true;
       case 0x61: // APPEND
         this.fillList([this.pop()]);
@@ -171,7 +187,7 @@ class Machine {
         this.popMark();
         return true;
       case 0x32: // DUP
-        this.stack.push(this.top());
+        this.push(this.top());
         return true;
       default:
         return false;
@@ -197,23 +213,23 @@ class Machine {
         this.memo.set(this.memo.size, this.top());
         return true;
       case 0x68: // BINGET
-        this.stack.push(this.recall(this.uint8()));
+        this.push(this.recall(this.uint8()));
         return true;
       case 0x6a: // LONG_BINGET
-        this.stack.push(this.recall(this.uint32()));
+        this.push(this.recall(this.uint32()));
         return true;
       case 0x63: // GLOBAL
-        this.stack.push(this.hooks.global(this.line(), this.line()));
+        this.push(this.hooks.global(this.line(), this.line()));
         return true;
       case 0x93: {
         // STACK_GLOBAL
         const [module, name] = this.popMany(2);
         if (typeof module !== "string" || typeof name !== "string") throw this.bad("a global without a name");
-        this.stack.push(this.hooks.global(module, name));
+        this.push(this.hooks.global(module, name));
         return true;
       }
       case 0x51: // BINPERSID
-        this.stack.push(this.hooks.persistent(this.pop()));
+        this.push(this.hooks.persistent(this.pop()));
         return true;
       case 0x52: // REDUCE
       case 0x81: // NEWOBJ
@@ -238,7 +254,7 @@ class Machine {
       throw new FormatError(
         `${this.what}: calls ${callee.name}, which is not allowed; save only tensors, numbers, strings and containers of them`,
       );
-    this.stack.push(callee.call(args));
+    this.push(callee.call(args));
   }
 
   private fillList(items: unknown[]): void {
@@ -268,6 +284,11 @@ class Machine {
   private recall(index: number): unknown {
     if (!this.memo.has(index)) throw this.bad(`a reference to object ${index}, which does not exist`);
     return this.memo.get(index);
+  }
+
+  /** Takes its value first: computing it may have closed a mark and with it changed the stack. */
+  private push(value: unknown): void {
+    this.stack.push(value);
   }
 
   private top(): unknown {
@@ -359,7 +380,8 @@ class Machine {
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-function latin1(bytes: Uint8Array): string {
+/** Text of one character for each byte. */
+export function latin1(bytes: Uint8Array): string {
   let text = "";
   for (const byte of bytes) text += String.fromCharCode(byte);
   return text;

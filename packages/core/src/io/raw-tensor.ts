@@ -84,7 +84,7 @@ export function byteLength(dtype: DType, shape: readonly unknown[], what: string
   for (const size of shape) {
     if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0 || Object.is(size, -0))
       throw new FormatError(
-        `${what}: axes must be non-negative integers, got ${String(size)}; the file is damaged`,
+        `${what}: axes must be non-negative integers, got ${typeof size === "number" ? size : typeof size}; the file is damaged`,
       );
     if (size === 0) empty = true;
     else bytes *= size;

@@ -1,7 +1,7 @@
 /** The Python names that a PyTorch checkpoint may mention, and what they become. Nothing of Python is run. */
 import { FormatError } from "../errors.js";
 import type { ExpansionBudget } from "./byte-source.js";
-import { PickleGlobal, type PickleHooks } from "./pickle.js";
+import { latin1, PickleGlobal, type PickleHooks } from "./pickle.js";
 import {
   byteLength,
   bytesPerElement,
@@ -102,21 +102,18 @@ export function torchHooks({ storage, budget, what }: TorchHooksOptions): Pickle
   ) {
     const dtype = as ?? source.dtype;
     if (dtype === undefined) throw bad("a tensor has no dtype");
-    if (
-      !Array.isArray(shape) ||
-      !isIndices(strides) ||
-      !isIndices([offset]) ||
-      shape.length !== strides.length
-    )
-      throw bad("a tensor's shape, strides and offset are not lists of integers of one length");
-    const bytes = byteLength(dtype, shape, what);
+    if (!Array.isArray(shape) || !Array.isArray(strides) || shape.length !== strides.length)
+      throw bad("a tensor's shape and strides are not lists of one length");
+    const bytes = byteLength(dtype, shape, what); // also bounds the number of axes
+    if (!isIndices(strides) || !isIndices([offset]))
+      throw bad("a tensor's strides or offset are no integers");
     const size = bytesPerElement(dtype);
     const first = offset as number;
     const last = (shape as number[]).reduce((sum, n, axis) => sum + (n - 1) * strides[axis]!, first);
     if (bytes > 0 && !((last + 1) * size <= source.bytes.byteLength))
       throw bad(`a tensor of shape [${shape.join(", ")}] reaches outside its storage`);
     if (bytes > 0 && !isContiguous(shape, strides)) budget.take(bytes);
-    return { dtype, shape, bytes: gatherStrided(source.bytes, size, shape, strides, first) };
+    return { dtype, shape: [...shape], bytes: gatherStrided(source.bytes, size, shape, strides, first) };
   }
 
   const calls: Record<string, (args: readonly unknown[]) => unknown> = {
@@ -128,7 +125,10 @@ export function torchHooks({ storage, budget, what }: TorchHooksOptions): Pickle
     },
     "torch._utils._rebuild_parameter": ([data]) => data,
     "torch.Size": ([sizes]) => sizes ?? [],
-    "torch.device": (parts) => parts.map(String).join(":"),
+    "torch.device": ([type, index]) => {
+      if (typeof type !== "string") throw bad("a device has no name");
+      return typeof index === "number" ? `${type}:${index}` : type;
+    },
     "collections.OrderedDict": ([pairs]) => {
       const map = new Map<unknown, unknown>();
       for (const pair of items(pairs)) {
@@ -146,9 +146,14 @@ export function torchHooks({ storage, budget, what }: TorchHooksOptions): Pickle
       if (typeof text !== "string" || encoding !== "latin1")
         throw bad("bytes are not written as latin1 text");
       budget.take(text.length);
-      return Uint8Array.from(text, (character) => character.charCodeAt(0));
+      const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
+      if (latin1(bytes) !== text) throw bad("bytes are not written as latin1 text");
+      return bytes;
     },
-    "numpy.dtype": ([code]) => new NumpyDType(String(code)),
+    "numpy.dtype": ([code]) => {
+      if (typeof code !== "string") throw bad("a NumPy dtype has no name");
+      return new NumpyDType(code);
+    },
     "numpy.core.multiarray.scalar": ([dtype, bytes]) => numpyScalar(dtype, bytes, bad),
   };
 
@@ -160,7 +165,7 @@ export function torchHooks({ storage, budget, what }: TorchHooksOptions): Pickle
       if (module === "torch" && Object.hasOwn(STORAGE_DTYPES, name)) return new PickleGlobal(full);
       if (full === "torch.storage.UntypedStorage") return new PickleGlobal(full);
       throw new FormatError(
-        `${what}: refers to ${full}, which is not read because it could run code; in Python, load the file and save only its state dict: torch.save({"model": model.state_dict()}, path)`,
+        `${what}: refers to ${full.slice(0, 120)}, which is not read because it could run code; in Python, load the file and save only its state dict: torch.save({"model": model.state_dict()}, path)`,
       );
     },
     persistent(id) {
