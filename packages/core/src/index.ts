@@ -1,8 +1,17 @@
+export * from "./engine/index.js";
+export * from "./engine/index.js";
 export * from "./errors.js";
+export { type DType, type RawTensor, rawTensor, toFloat32, toInt32 } from "./io/raw-tensor.js";
+export * from "./io/safetensors.js";
+export * from "./losses/index.js";
+export * from "./masking/index.js";
 export * from "./method.js";
 export * from "./model.js";
 export * from "./nn/index.js";
 export * from "./ops/index.js";
+export * from "./parameters.js";
 export * from "./random.js";
 export * from "./scope.js";
+export * from "./tokens/index.js";
+export * from "./train/dataset.js";
 export * from "./tree.js";

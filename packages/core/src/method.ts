@@ -28,6 +28,14 @@ export interface EncodeOptions {
   readonly pool?: Pool;
 }
 
+export interface ReconstructOptions {
+  /**
+   * How predictions of normalised targets become values again: by statistics estimated from what is visible, or by
+   * those of the hidden truth, which shows more than the model knows. Default "visible".
+   */
+  readonly denormalise?: "visible" | "truth";
+}
+
 export interface Method<
   C extends object = Any,
   S = Any,
@@ -55,7 +63,7 @@ export interface Method<
   /** Features of whole samples, nothing masked: [B, D], or [B, N, D] when `pool` is "tokens". */
   encode(params: P, config: C, samples: readonly S[], options?: EncodeOptions): tf.Tensor;
   /** What a person looks at. Absent where a method reconstructs nothing. */
-  reconstruct?(params: P, config: C, batch: B): R;
+  reconstruct?(params: P, config: C, batch: B, options?: ReconstructOptions): R;
 }
 
 /** A method that tells classes apart: what `finetune` trains. */

@@ -1,10 +1,11 @@
 /** A model is a method bound to a config and parameters: what a user holds. */
 import type * as tf from "@tensorflow/tfjs";
+import type { z } from "zod";
 import { expect, UnmaskError } from "./errors.js";
-import type { Batch, EncodeOptions, LossTerms, Method } from "./method.js";
+import type { Batch, EncodeOptions, LossTerms, Method, ReconstructOptions } from "./method.js";
 import { createRandom, type Random } from "./random.js";
 import { tidy } from "./scope.js";
-import { assign, disposeTree, type Params } from "./tree.js";
+import { disposeTree, type Params } from "./tree.js";
 
 export interface Model<
   C extends object = object,
@@ -23,27 +24,34 @@ export interface Model<
   /** Features of samples, [B, D] (or [B, N, D] with `pool: "tokens"`); the caller disposes them. */
   encode(samples: readonly S[], options?: EncodeOptions): tf.Tensor;
   /** Masks samples and reconstructs them; the caller disposes the result. */
-  reconstruct(samples: readonly S[], random: Random): R;
+  reconstruct(samples: readonly S[], random: Random, options?: ReconstructOptions): R;
   dispose(): void;
 }
 
-type ConfigInput<C> = Partial<C> & { preset?: string };
+/** What a user may give as a config: any keys of the schema, in its input form, and the name of a preset. */
+export type ConfigInput<M extends Method> = Partial<z.input<M["schema"]>> & {
+  readonly preset?: keyof M["presets"] & string;
+};
+
+/** The model type of a method. */
+export type ModelOf<M extends Method> =
+  M extends Method<infer C, infer S, infer B, infer P, infer R> ? Model<C, S, B, P, R> : never;
 
 /**
  * A model with fresh parameters.
  * @param config any keys of the method's config, over those of `preset`; unknown keys are errors
  */
-export function createModel<C extends object, S, B extends Batch, P extends Params, R>(
-  method: Method<C, S, B, P, R>,
-  config: ConfigInput<C> = {},
+export function createModel<M extends Method>(
+  method: M,
+  config: ConfigInput<M> = {} as ConfigInput<M>,
   { seed = 0, random = createRandom(seed) }: { seed?: number; random?: Random } = {},
-): Model<C, S, B, P, R> {
+): ModelOf<M> {
   const complete = resolveConfig(method, config);
   return bindModel(
     method,
     complete,
     tidy(() => method.init(complete, random)),
-  );
+  ) as ModelOf<M>;
 }
 
 /** A method, a complete config and parameters as one model; takes ownership of `params`. */
@@ -59,7 +67,7 @@ export function bindModel<C extends object, S, B extends Batch, P extends Params
     prepare: (samples, random) => tidy(() => method.prepare(config, samples, random)),
     loss: (batch) => tidy(() => method.loss(params, config, batch)),
     encode: (samples, options) => tidy(() => method.encode(params, config, samples, options)),
-    reconstruct: (samples, random) => {
+    reconstruct: (samples, random, options) => {
       const { reconstruct } = method;
       expect(
         reconstruct !== undefined,
@@ -67,7 +75,7 @@ export function bindModel<C extends object, S, B extends Batch, P extends Params
       );
       return tidy(() => {
         const batch = method.prepare(config, samples, random);
-        return reconstruct(params, config, batch);
+        return reconstruct(params, config, batch, options);
       });
     },
     dispose: () => disposeTree(params),
@@ -75,10 +83,10 @@ export function bindModel<C extends object, S, B extends Batch, P extends Params
 }
 
 /** Config keys over the preset's, over the schema's defaults. Throws an error that names each bad key. */
-export function resolveConfig<C extends object>(
-  method: Pick<Method<C>, "id" | "schema" | "presets">,
-  { preset, ...config }: ConfigInput<C>,
-): C {
+export function resolveConfig<M extends Method>(
+  method: M,
+  { preset, ...config }: ConfigInput<M>,
+): z.output<M["schema"]> {
   const base = preset === undefined ? {} : method.presets[preset];
   expect(
     base !== undefined,
@@ -90,13 +98,4 @@ export function resolveConfig<C extends object>(
     (issue) => `${issue.path.join(".") || "config"}: ${issue.message}`,
   );
   throw new UnmaskError(`${method.id}: ${problems.join("; ")}`);
-}
-
-/** Copies parameter values by path into a model. Strict unless told otherwise; see `assign`. */
-export function loadParameters(
-  model: { readonly params: Params },
-  values: ReadonlyMap<string, tf.Tensor>,
-  options?: { strict?: boolean },
-) {
-  return assign(model.params, values, options);
 }

@@ -5,7 +5,7 @@ export { maskFromFlags } from "./flags.js";
 export { type FrameMaskOptions, frameMask } from "./frame.js";
 export { type GridMaskOptions, gridMask } from "./grid.js";
 export { type JointFrameMaskOptions, jointFrameMask } from "./joint-frame.js";
-export { type Mask, maskedFlags, maskFromOrders } from "./mask.js";
+export { type Mask, maskedFlags, maskFromOrders, withClassToken } from "./mask.js";
 export { type NodeMaskOptions, nodeMask } from "./node.js";
 export { maskFromNoise, type RandomMaskOptions, randomMask } from "./random.js";
 export { type ScoreMaskOptions, scoreMask } from "./score.js";

@@ -54,3 +54,25 @@ export function maskFromOrders(orders: Int32Array, batch: number, kept: number):
 export function maskedFlags(mask: Mask): Float32Array {
   return Float32Array.from(mask.restore, (place) => (place >= mask.kept ? 1 : 0));
 }
+
+/** The same mask over a sequence that a class token, always visible, was put in front of. */
+export function withClassToken({ batch, tokens, kept, keep, masked, restore }: Mask): Mask {
+  const shift = (places: Int32Array, perSample: number, first: readonly number[]) => {
+    const width = perSample + first.length;
+    const shifted = new Int32Array(batch * width);
+    for (let b = 0; b < batch; b++) {
+      shifted.set(first, b * width);
+      for (let i = 0; i < perSample; i++)
+        shifted[b * width + first.length + i] = places[b * perSample + i]! + 1;
+    }
+    return shifted;
+  };
+  return {
+    batch,
+    tokens: tokens + 1,
+    kept: kept + 1,
+    keep: shift(keep, kept, [0]),
+    masked: shift(masked, tokens - kept, []),
+    restore: shift(restore, tokens, [0]),
+  };
+}
