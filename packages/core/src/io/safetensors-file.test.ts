@@ -104,10 +104,14 @@ describe("writeSafetensors", () => {
     const lazy = new Map(
       [...tensors].map(([name, { dtype, shape, bytes }]) => [
         name,
-        { dtype, shape, load: async () => {
-          loads++;
-          return bytes;
-        } },
+        {
+          dtype,
+          shape,
+          load: async () => {
+            loads++;
+            return bytes;
+          },
+        },
       ]),
     );
     await writeSafetensors(path, lazy, metadata);

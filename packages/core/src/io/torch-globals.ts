@@ -1,7 +1,7 @@
 /** The Python names that a PyTorch checkpoint may mention, and what they become. Nothing of Python is run. */
 import { FormatError } from "../errors.js";
 import type { ExpansionBudget } from "./byte-source.js";
-import { latin1, PickleGlobal, type PickleHooks } from "./pickle.js";
+import { PickleGlobal, type PickleHooks } from "./pickle.js";
 import {
   byteLength,
   bytesPerElement,
@@ -146,8 +146,12 @@ export function torchHooks({ storage, budget, what }: TorchHooksOptions): Pickle
       if (typeof text !== "string" || encoding !== "latin1")
         throw bad("bytes are not written as latin1 text");
       budget.take(text.length);
-      const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
-      if (latin1(bytes) !== text) throw bad("bytes are not written as latin1 text");
+      const bytes = new Uint8Array(text.length);
+      for (let i = 0; i < bytes.length; i++) {
+        const code = text.charCodeAt(i);
+        if (code > 255) throw bad("bytes are not written as latin1 text");
+        bytes[i] = code;
+      }
       return bytes;
     },
     "numpy.dtype": ([code]) => {
