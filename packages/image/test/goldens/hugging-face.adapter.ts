@@ -22,7 +22,7 @@ import {
 } from "../../src/checkpoints/hugging-face.js";
 import { decodeAll, embedPatches, encodeVisible, type MaeParams, mae } from "../../src/methods/mae.js";
 import { vit, vitFeatures, vitTokens } from "../../src/methods/vit.js";
-import { channelsLast, gradientsOf } from "./support.js";
+import { gradientsOf, images } from "./support.js";
 
 /** Our gradients under the module names of transformers 5, in which the recordings are kept. */
 async function theirGradients(ours: Map<string, Values>, kind: "mae" | "vit") {
@@ -47,10 +47,10 @@ async function runMae(golden: Golden): Promise<GoldenResult> {
   const { config, parameters } = importHuggingFaceMae(golden.config, golden.params);
   const params = mae.init(config, createRandom(0));
   writeParameters(params, parameters);
-  const images = channelsLast(given(golden.inputs, "pixel_values"));
+  const pixels = images(given(golden.inputs, "pixel_values"));
   const noise = tensorOf(given(golden.inputs, "noise")).dataSync() as Float32Array;
-  const mask = maskFromNoise(noise, images.shape[0], config.maskRatio);
-  const patches = patchify(images, config.patchSize);
+  const mask = maskFromNoise(noise, pixels.shape[0], config.maskRatio);
+  const patches = patchify(pixels, config.patchSize);
   const outputs = new Map<string, Values>();
   const keep = (index: number, tokens: tf.Tensor) => outputs.set(`hidden${index}`, tf.keep(tokens.clone()));
   const latent = encodeVisible(params, config, patches, mask, (index, tokens) => keep(index + 1, tokens));
@@ -61,8 +61,8 @@ async function runMae(golden: Golden): Promise<GoldenResult> {
     .set("mask", maskedFlags(mask))
     .set("ids_restore", mask.restore)
     .set("patchified", patches)
-    .set("total_loss", mae.loss(params, config, { images, mask }).total);
-  const gradients = gradientsOf(params, () => mae.loss(params, config, { images, mask }).total);
+    .set("total_loss", mae.loss(params, config, { images: pixels, mask }).total);
+  const gradients = gradientsOf(params, () => mae.loss(params, config, { images: pixels, mask }).total);
   return { outputs, gradients: await theirGradients(gradients, "mae") };
 }
 
@@ -76,21 +76,21 @@ async function runVit(golden: Golden): Promise<GoldenResult> {
   const { config, parameters } = importHuggingFaceVit(golden.config, golden.params);
   const params = vit.init(config, createRandom(0));
   writeParameters(params, parameters);
-  const images = channelsLast(given(golden.inputs, "pixel_values"));
+  const pixels = images(given(golden.inputs, "pixel_values"));
   const targets = tf
     .oneHot(tensorOf(given(golden.inputs, "labels")).toInt(), config.classes)
     .toFloat() as tf.Tensor2D;
   const outputs = new Map<string, Values>();
-  vitTokens(params, config, images, {
+  vitTokens(params, config, pixels, {
     onBlock: (index, tokens) => {
       outputs.set(`hidden${index + 1}`, tf.keep(tokens.clone()));
     },
   });
   outputs
-    .set("hidden0", vitTokens({ ...params, blocks: [] }, config, images))
-    .set("logits", applyLinear(params.head, vitFeatures(params, config, images)))
-    .set("total_loss", vit.loss(params, config, { images, targets }).total);
-  const gradients = gradientsOf(params, () => vit.loss(params, config, { images, targets }).total);
+    .set("hidden0", vitTokens({ ...params, blocks: [] }, config, pixels))
+    .set("logits", applyLinear(params.head, vitFeatures(params, config, pixels)))
+    .set("total_loss", vit.loss(params, config, { images: pixels, targets }).total);
+  const gradients = gradientsOf(params, () => vit.loss(params, config, { images: pixels, targets }).total);
   return { outputs, gradients: await theirGradients(gradients, "vit") };
 }
 

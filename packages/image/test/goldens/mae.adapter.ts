@@ -26,35 +26,19 @@ import {
   pixelTarget,
 } from "../../src/methods/mae.js";
 import { vit, vitFeatures } from "../../src/methods/vit.js";
-import { channelsLast, gradientsOf } from "./support.js";
+import { gradientsOf, images, maeConfig } from "./support.js";
 
-/** Their config keys in ours. */
-function maeConfig(config: Golden["config"]): MaeConfig {
-  return resolveConfig(mae, {
-    imageSize: config.img_size,
-    patchSize: config.patch_size,
-    channels: config.in_chans ?? 3,
-    width: config.embed_dim,
-    depth: config.depth,
-    heads: config.num_heads,
-    mlpRatio: config.mlp_ratio ?? 4,
-    decoderWidth: config.decoder_embed_dim,
-    decoderDepth: config.decoder_depth,
-    decoderHeads: config.decoder_num_heads,
-    decoderMlpRatio: config.mlp_ratio ?? 4,
-    epsilon: config.layernorm_eps ?? 1e-6,
-    maskRatio: config.mask_ratio,
-    normalisePixels: config.norm_pix_loss,
-  });
-}
-
-function maeBatch(config: MaeConfig, images: tf.Tensor4D, noise: Float32Array): MaeBatch {
-  return { images, mask: maskFromNoise(noise, images.shape[0], config.maskRatio) };
+function maeBatch(config: MaeConfig, pixels: tf.Tensor4D, noise: Float32Array): MaeBatch {
+  return { images: pixels, mask: maskFromNoise(noise, pixels.shape[0], config.maskRatio) };
 }
 
 /** Intermediate values under the names of the recordings, which predict and score every patch. */
-function maeOutputs(params: Parameters<typeof mae.loss>[0], config: MaeConfig, { images, mask }: MaeBatch) {
-  const patches = patchify(images, config.patchSize);
+function maeOutputs(
+  params: Parameters<typeof mae.loss>[0],
+  config: MaeConfig,
+  { images: pixels, mask }: MaeBatch,
+) {
+  const patches = patchify(pixels, config.patchSize);
   const outputs = new Map<string, Values>();
   const latent = encodeVisible(params, config, patches, mask, (index, tokens) =>
     outputs.set(`encoder_block${index}`, tf.keep(tokens.clone())),
@@ -83,7 +67,7 @@ function runMae(golden: Golden): GoldenResult {
   const model = bindModel(mae, config, mae.init(config, createRandom(0)));
   writeParameters(model.params, golden.params);
   const noise = tensorOf(given(golden.inputs, "noise")).dataSync() as Float32Array;
-  const batch = maeBatch(config, channelsLast(given(golden.inputs, "imgs")), noise);
+  const batch = maeBatch(config, images(given(golden.inputs, "imgs")), noise);
   return {
     outputs: maeOutputs(model.params, config, batch).set("total_loss", model.loss(batch).total),
     gradients: gradientsOf(model.params, () => mae.loss(model.params, config, batch).total),
@@ -106,18 +90,18 @@ function runVit(golden: Golden): GoldenResult {
   });
   const params = vit.init(config, createRandom(0));
   writeParameters(params, golden.params);
-  const images = channelsLast(given(golden.inputs, "imgs"));
+  const pixels = images(given(golden.inputs, "imgs"));
   const targets = tf
     .oneHot(tensorOf(given(golden.inputs, "labels")).toInt(), config.classes)
     .toFloat() as tf.Tensor2D;
-  const features = vitFeatures(params, config, images);
+  const features = vitFeatures(params, config, pixels);
   return {
     outputs: new Map<string, Values>([
       ["features", features],
       ["logits", applyLinear(params.head, features)],
-      ["total_loss", vit.loss(params, config, { images, targets }).total],
+      ["total_loss", vit.loss(params, config, { images: pixels, targets }).total],
     ]),
-    gradients: gradientsOf(params, () => vit.loss(params, config, { images, targets }).total),
+    gradients: gradientsOf(params, () => vit.loss(params, config, { images: pixels, targets }).total),
   };
 }
 
