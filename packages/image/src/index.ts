@@ -1,1 +1,12 @@
-export {};
+export * from "./augment/augmentations.js";
+export * from "./augment/resample.js";
+export * from "./augment/view.js";
+export * from "./checkpoints/hugging-face.js";
+export * from "./checkpoints/official.js";
+export * from "./methods/mae.js";
+export * from "./methods/vit.js";
+export * from "./read/array-images.js";
+export type { Channels } from "./read/channels.js";
+export type { ViewOptions } from "./read/view-options.js";
+export type { ImageReconstruction } from "./reconstruction.js";
+export * from "./sample.js";

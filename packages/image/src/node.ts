@@ -1,1 +1,3 @@
-export {};
+export * from "./index.js";
+export * from "./read/idx-images.js";
+export * from "./read/image-folder.js";

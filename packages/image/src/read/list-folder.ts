@@ -1,0 +1,91 @@
+/** The image files of a folder, in an order that is the same on every machine. */
+import { readdirSync, realpathSync, statSync } from "node:fs";
+import { extname, join } from "node:path";
+import { expect, UnmaskError } from "@unmask/core";
+
+const IMAGE_EXTENSIONS = new Set([
+  ".png",
+  ".jpg",
+  ".jpeg",
+  ".jfif",
+  ".webp",
+  ".tif",
+  ".tiff",
+  ".avif",
+  ".gif",
+  ".npy",
+]);
+
+export interface FolderListing {
+  /** Paths inside the folder, with forward slashes, in the order of their UTF-16 code units. */
+  readonly paths: readonly string[];
+  /** How many other files there are, by extension. */
+  readonly ignored: ReadonlyMap<string, number>;
+}
+
+/**
+ * Lists the files below `directory`, at any depth, that have an image's extension. What begins with a dot is left out.
+ * @throws UnmaskError when the folder cannot be read or holds no image.
+ */
+export function listFolder(directory: string): FolderListing {
+  const paths: string[] = [];
+  const ignored = new Map<string, number>();
+  const seen = new Set<string>(); // real paths, so that links in a circle end
+
+  function visit(inside: string) {
+    const full = join(directory, inside);
+    const real = realpathSync(full);
+    if (seen.has(real)) return;
+    seen.add(real);
+    for (const entry of readdirSync(full, { withFileTypes: true })) {
+      if (entry.name.startsWith(".")) continue;
+      const path = inside === "" ? entry.name : `${inside}/${entry.name}`;
+      const kind = entry.isSymbolicLink()
+        ? statSync(join(directory, path), { throwIfNoEntry: false })
+        : entry;
+      if (kind?.isDirectory()) visit(path);
+      else if (kind?.isFile()) {
+        const extension = extname(entry.name).toLowerCase();
+        if (IMAGE_EXTENSIONS.has(extension)) paths.push(path);
+        else ignored.set(extension, (ignored.get(extension) ?? 0) + 1);
+      }
+    }
+  }
+
+  try {
+    visit("");
+  } catch (error) {
+    throw new UnmaskError(`imageFolder: cannot read ${directory}: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+  expect(
+    paths.length > 0,
+    () =>
+      `imageFolder: ${directory} holds no image; found ${describe(ignored)}, expected ${[...IMAGE_EXTENSIONS].join(" ")}`,
+  );
+  paths.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+  return { paths, ignored };
+}
+
+function describe(ignored: ReadonlyMap<string, number>): string {
+  if (ignored.size === 0) return "no file";
+  return [...ignored].map(([extension, count]) => `${count} ${extension || "without extension"}`).join(", ");
+}
+
+/**
+ * Classes from first-level sub-folders, if there are any with images; files beside them have class -1.
+ * `known` fixes names and their order, as a test folder needs that must agree with its training folder.
+ */
+export function folderClasses(
+  paths: readonly string[],
+  known?: readonly string[],
+): { classes?: readonly string[]; labels?: Int32Array } {
+  const folderOf = (path: string) => (path.includes("/") ? path.slice(0, path.indexOf("/")) : undefined);
+  const found = [...new Set(paths.map(folderOf))].filter((folder) => folder !== undefined).sort();
+  const classes = known ?? found;
+  if (classes.length === 0) return {};
+  const index = new Map(classes.map((name, i) => [name, i]));
+  const labels = Int32Array.from(paths, (path) => index.get(folderOf(path) ?? "") ?? -1);
+  return { classes, labels };
+}
