@@ -43,3 +43,26 @@ export function expectClose(actual: tf.Tensor, expected: tf.Tensor, tolerance = 
   }, 0);
   expect(worst, `${what}: largest relative difference`).toBeLessThanOrEqual(tolerance);
 }
+
+/**
+ * A function's value and its gradient by every input against a recorded case (CASE.in.X, CASE.out, CASE.grad.X);
+ * entries of the value are weighed by sin(1 + i), so that a gradient in the wrong place cannot pass.
+ */
+export function expectCase(
+  recorded: Recorded,
+  name: string,
+  inputs: readonly string[],
+  f: (...inputs: tf.Tensor[]) => tf.Tensor,
+): void {
+  const xs = inputs.map((input) => recorded.tensor(`${name}.in.${input}`));
+  expectClose(f(...xs), recorded.tensor(`${name}.out`), 2e-6, name);
+  const weighed = (...given: tf.Tensor[]) => {
+    const value = f(...given);
+    const weights = Float32Array.from({ length: value.size }, (_, i) => Math.sin(i + 1));
+    return tf.sum(tf.mul(value, tf.tensor(weights, value.shape)));
+  };
+  tf.grads(weighed)(xs).forEach((gradient, i) => {
+    const what = `${name}: gradient of ${inputs[i]}`;
+    expectClose(gradient, recorded.tensor(`${name}.grad.${inputs[i]}`), 2e-5, what);
+  });
+}

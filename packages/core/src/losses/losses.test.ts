@@ -2,31 +2,12 @@
 import * as tf from "@tensorflow/tfjs";
 import "@tensorflow/tfjs-backend-wasm";
 import { beforeAll, describe, expect, it } from "vitest";
-import { expectClose, type Recorded, readFixture, readGolden } from "../../test/support.js";
+import { expectCase, expectClose, readFixture, readGolden } from "../../test/support.js";
 import { maskFromFlags } from "../masking/index.js";
 import * as losses from "./index.js";
 
 const fixture = readFixture("losses");
 type Loss = (...inputs: tf.Tensor[]) => tf.Tensor;
-
-/** The case's value, and the gradient of every recorded input; entries of the value weighed by sin(1 + i). */
-function expectCase(recorded: Recorded, name: string, inputs: readonly string[], loss: Loss) {
-  const xs = inputs.map((input) => recorded.tensor(`${name}.in.${input}`));
-  expectClose(loss(...xs), recorded.tensor(`${name}.out`), 2e-6, name);
-  const weighed = (...given: tf.Tensor[]) => {
-    const value = loss(...given);
-    const weights = Float32Array.from({ length: value.size }, (_, i) => Math.sin(i + 1));
-    return tf.sum(tf.mul(value, tf.tensor(weights, value.shape)));
-  };
-  tf.grads(weighed)(xs).forEach((gradient, i) => {
-    expectClose(
-      gradient,
-      recorded.tensor(`${name}.grad.${inputs[i]}`),
-      2e-5,
-      `${name}: gradient of ${inputs[i]}`,
-    );
-  });
-}
 
 const mask = maskFromFlags(fixture.ints("maskedMse.in.flags"), 2);
 const labels = (name: string) => fixture.ints(`${name}.in.labels`);
