@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { fixture, fuzz, fuzzRandom, outcome, truncationsRead } from "../../test/fuzz.js";
 import { FormatError } from "../errors.js";
+import { memorySource } from "./byte-source.js";
 import { type RawTensor, toFloat32 } from "./raw-tensor.js";
 import { parseSafetensors } from "./safetensors.js";
 import { findStateDict, isRawTensor, parseTorch, type TorchValue } from "./torch-zip.js";
+import { openZip } from "./zip.js";
 import { concatBytes, encodeZip } from "./zip-write.js";
 
 const asMap = (value: TorchValue | undefined) => value as Map<TorchValue, TorchValue>;
@@ -95,6 +97,21 @@ describe("refusals", () => {
     for (const name of ["no_crc.pth", "deflated.pth", "checkpoint.pth", "checkpoint4.pth"])
       fuzz(parseTorch, fixture(name), 1000);
     fuzzRandom(parseTorch, [0x50, 0x4b, 3, 4]);
+  });
+
+  it("ends in FormatError or a value when the pickle is damaged under a right checksum", () => {
+    for (const name of ["checkpoint.pth", "checkpoint4.pth"]) {
+      const zip = openZip(memorySource(fixture(name)), "test");
+      const entries = zip.names.map((entry) => ({ name: entry, bytes: zip.read(entry) }));
+      const pickle = entries.find((entry) => entry.name.endsWith("/data.pkl"))!;
+      const parse = (bytes: Uint8Array) =>
+        parseTorch(
+          concatBytes(encodeZip(entries.map((entry) => (entry === pickle ? { ...pickle, bytes } : entry)))),
+        );
+      expect(outcome(() => parse(pickle.bytes))).toBe("read");
+      expect(truncationsRead(parse, pickle.bytes)).toBe(0);
+      fuzz(parse, pickle.bytes);
+    }
   });
 
   it("notices damage to weights by the checksum", () => {
