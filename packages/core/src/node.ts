@@ -1,1 +1,2 @@
 export * from "./engine/node/index.js";
+export * from "./train/run-store.js";
