@@ -11,6 +11,18 @@ export function memorySource(bytes: Uint8Array): ByteSource {
   return { size: bytes.byteLength, read: (offset, length) => bytes.subarray(offset, offset + length) };
 }
 
+/** The chunks one after the other, in memory of their own. */
+export function concatBytes(chunks: Iterable<Uint8Array>): Uint8Array {
+  const parts = [...chunks];
+  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
+  let offset = 0;
+  for (const part of parts) {
+    all.set(part, offset);
+    offset += part.byteLength;
+  }
+  return all;
+}
+
 /**
  * What a file may make its reader allocate beyond views of its own bytes. Weights hardly compress, so a file that
  * expands a hundredfold is an attack or is damaged; small files may expand to 64 MiB whatever the ratio.

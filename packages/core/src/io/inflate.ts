@@ -1,6 +1,7 @@
 /** Inflation that never writes more than was announced. */
 import { Inflate } from "fflate";
 import { FormatError } from "../errors.js";
+import { concatBytes } from "./byte-source.js";
 
 /** DEFLATE cannot expand further than this; a larger claim is false before a byte is read. */
 export const MAX_DEFLATE_RATIO = 1032;
@@ -18,12 +19,12 @@ export function inflate(
   sizeOf: (start: Uint8Array) => number | undefined,
   what: string,
 ): Uint8Array {
-  let start = new Uint8Array(0);
+  let start: Uint8Array = new Uint8Array(0);
   let out: Uint8Array | undefined;
   let written = 0;
   const append = (chunk: Uint8Array) => {
     if (out === undefined) {
-      start = concat(start, chunk);
+      start = concatBytes([start, chunk]);
       const size = sizeOf(start);
       if (size === undefined) return;
       if (size > (compressed.byteLength + 1) * MAX_DEFLATE_RATIO)
@@ -53,11 +54,4 @@ export function inflate(
       `${what}: inflates to ${written} bytes, fewer than announced; the file was cut short`,
     );
   return out;
-}
-
-function concat(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {
-  const both = new Uint8Array(a.byteLength + b.byteLength);
-  both.set(a);
-  both.set(b, a.byteLength);
-  return both;
 }

@@ -3,7 +3,7 @@
  * Whatever order and byte order a file has, tensors are given row-major and little-endian; that is also what is written.
  */
 import { expect, FormatError } from "../errors.js";
-import { memorySource } from "./byte-source.js";
+import { concatBytes, memorySource } from "./byte-source.js";
 import {
   byteLength,
   bytesPerElement,
@@ -15,7 +15,7 @@ import {
   swapBytes,
 } from "./raw-tensor.js";
 import { openZip } from "./zip.js";
-import { concatBytes, encodeZip } from "./zip-write.js";
+import { encodeZip } from "./zip-write.js";
 
 const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59]; // \x93NUMPY
 

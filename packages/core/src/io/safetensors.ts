@@ -4,6 +4,7 @@
  * library writes for the same tensors (and at most one metadata entry: it writes several in no fixed order).
  */
 import { expect, FormatError } from "../errors.js";
+import { concatBytes } from "./byte-source.js";
 import {
   byteLength,
   checkRawTensor,
@@ -60,13 +61,7 @@ export function encodeSafetensors(
     checkRawTensor(raw, `encodeSafetensors: ${name}`);
     chunks.push(raw.bytes);
   }
-  const file = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0));
-  let offset = 0;
-  for (const chunk of chunks) {
-    file.set(chunk, offset);
-    offset += chunk.byteLength;
-  }
-  return file;
+  return concatBytes(chunks);
 }
 
 /** Length of the JSON header from a file's first 8 bytes, checked against the file's size. */

@@ -1,7 +1,9 @@
 /** Writes state dicts as torch.save does: a zip archive of one pickle and one entry for each tensor. */
+
+import { concatBytes } from "./byte-source.js";
 import { checkRawTensor, type RawTensor, rowMajorStrides } from "./raw-tensor.js";
 import { STORAGE_DTYPES, TORCH_DTYPES } from "./torch-globals.js";
-import { concatBytes, encodeZip, type ZipEntry } from "./zip-write.js";
+import { encodeZip, type ZipEntry } from "./zip-write.js";
 
 export interface TorchZipOptions {
   /** Put the state dict under this key of a dict, as official MAE checkpoints do under `model`. Default: at the top. */

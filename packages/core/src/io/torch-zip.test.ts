@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { fixture, fuzz, fuzzRandom, outcome, truncationsRead } from "../../test/fuzz.js";
 import { FormatError } from "../errors.js";
-import { memorySource } from "./byte-source.js";
+import { concatBytes, memorySource } from "./byte-source.js";
 import { type RawTensor, toFloat32 } from "./raw-tensor.js";
 import { parseSafetensors } from "./safetensors.js";
 import { findStateDict, isRawTensor, parseTorch, type TorchValue } from "./torch-zip.js";
 import { openZip } from "./zip.js";
-import { concatBytes, encodeZip } from "./zip-write.js";
+import { encodeZip } from "./zip-write.js";
 
 const asMap = (value: TorchValue | undefined) => value as Map<TorchValue, TorchValue>;
 

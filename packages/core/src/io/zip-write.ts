@@ -78,14 +78,3 @@ function endRecord(count: number, size: number, offset: number): Uint8Array {
   end.setUint32(16, offset, true);
   return new Uint8Array(end.buffer);
 }
-
-export function concatBytes(chunks: Iterable<Uint8Array>): Uint8Array {
-  const parts = [...chunks];
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
-  let offset = 0;
-  for (const part of parts) {
-    all.set(part, offset);
-    offset += part.byteLength;
-  }
-  return all;
-}

@@ -1,13 +1,13 @@
-import { deflateRawSync, crc32 as zlibCrc32 } from "node:zlib";
+import { deflateRawSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { fixture, outcome } from "../../test/fuzz.js";
 import { FormatError } from "../errors.js";
-import { memorySource } from "./byte-source.js";
+import { concatBytes, memorySource } from "./byte-source.js";
 import { crc32 } from "./crc32.js";
 import { inflate } from "./inflate.js";
 import { openZip } from "./zip.js";
-import { concatBytes, encodeZip } from "./zip-write.js";
+import { encodeZip } from "./zip-write.js";
 
 const open = (bytes: Uint8Array) => openZip(memorySource(bytes), "test");
 const two = () =>
