@@ -72,14 +72,14 @@ async function findTfjsNode(directory: string, gpu: boolean): Promise<FoundPacka
 
 /** Where tfjs-node looks for its addon on this Node: `lib/napi-vN/tfjs_binding.node`. */
 function bindingPath(directory: string): string {
-  const require = createRequire(join(directory, "package.json"));
-  const { find } = require("@mapbox/node-pre-gyp") as { find(manifest: string): string };
+  const fromPackage = createRequire(join(directory, "package.json"));
+  const { find } = fromPackage("@mapbox/node-pre-gyp") as { find(manifest: string): string };
   return find(join(directory, "package.json"));
 }
 
 async function runOwnScript(found: FoundPackage, log: (line: string) => void): Promise<void> {
-  const require = createRequire(join(found.directory, "package.json"));
-  const tools = join(dirname(require.resolve("@mapbox/node-pre-gyp/package.json")), "bin");
+  const fromPackage = createRequire(join(found.directory, "package.json"));
+  const tools = join(dirname(fromPackage.resolve("@mapbox/node-pre-gyp/package.json")), "bin");
   const env = { ...process.env, PATH: `${tools}${delimiter}${process.env.PATH ?? ""}` };
   const script = ["scripts/install.js", ...(found.name.endsWith("-gpu") ? ["gpu", "download"] : [])];
   log(`running the install script of ${found.name} ${found.version}`);
