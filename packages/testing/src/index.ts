@@ -1,2 +1,3 @@
+export * from "./contract.js";
 export * from "./engines.js";
 export * from "./golden.js";
