@@ -1,0 +1,16 @@
+#include "exports.h"
+
+namespace unmask::UNMASK_ISA {
+
+#define UNMASK_EXPORT(name) {#name, entry<name>}
+static const Export kExports[] = {
+    UNMASK_EXPORT(matmul),      UNMASK_EXPORT(unary),      UNMASK_EXPORT(binary),          UNMASK_EXPORT(activation),
+    UNMASK_EXPORT(add_n),       UNMASK_EXPORT(select),     UNMASK_EXPORT(fill),            UNMASK_EXPORT(reduce),
+    UNMASK_EXPORT(softmax),     UNMASK_EXPORT(copy),       UNMASK_EXPORT(gather_rows),     UNMASK_EXPORT(segment_sum),
+    UNMASK_EXPORT(layer_norm),  UNMASK_EXPORT(layer_norm_grad), UNMASK_EXPORT(attention),  UNMASK_EXPORT(attention_grad),
+    UNMASK_EXPORT(adamw),       UNMASK_EXPORT(ema),        UNMASK_EXPORT(norm),
+};
+
+Exports exports() { return {kExports, sizeof kExports / sizeof *kExports}; }
+
+}  // namespace unmask::UNMASK_ISA

@@ -1,0 +1,58 @@
+// What JavaScript may call. Absent tensors come as null; shapes and strides as arrays of int32, in elements.
+#pragma once
+#include <cstdint>
+
+#include "../bind.h"
+
+namespace unmask::UNMASK_ISA {
+
+// gemm.cc
+void matmul(const float* a, int64_t a_offset, int64_t a_row, int64_t a_column, int64_t a_batch, const float* b,
+            int64_t b_offset, int64_t b_row, int64_t b_column, int64_t b_batch, float* c, int64_t batch, int64_t m,
+            int64_t n, int64_t k, float alpha, const float* bias, int activation, float leak, float* slope,
+            const float* residual, float* row_sums);
+
+// elementwise.cc
+void unary(int op, const float* x, float* y, int64_t size, float p, float q);
+void binary(int op, const float* a, const float* b, void* out, int64_t rank, const int32_t* shape,
+            const int32_t* a_strides, const int32_t* b_strides);
+void activation(int kind, const float* x, float* y, float* slope, int64_t size);
+void add_n(const Arrays& terms, float* out, int64_t size);
+void select(const uint8_t* condition, const float* a, const float* b, float* out, int64_t size);
+void fill(float* out, int64_t size, float value);
+
+// reduce.cc
+void reduce(int op, const float* x, float* y, int64_t outer, int64_t n, int64_t inner, float scale);
+void softmax(const float* x, float* y, int64_t rows, int64_t n, bool logarithm);
+
+// layout.cc
+void copy(const void* from, int64_t from_offset, const int32_t* from_strides, void* to, int64_t to_offset,
+          const int32_t* to_strides, int64_t rank, const int32_t* shape, int bytes);
+double gather_rows(const float* x, const int32_t* index, const float* blank, float* y, int64_t batch, int64_t outer,
+                   int64_t count, int64_t selected, int64_t width);
+void segment_sum(const float* x, const int32_t* segments, float* y, int32_t* order, int32_t* starts, int64_t rows,
+                 int64_t count, int64_t width);
+
+// layer-norm.cc
+void layer_norm(const float* x, const float* weight, const float* bias, float* y, float* mean, float* rstd,
+                int64_t rows, int64_t width, float epsilon);
+void layer_norm_grad(const float* dy, const float* x, const float* mean, const float* rstd, const float* weight,
+                     const float* extra, float* dx, float* dweight, float* dbias, int64_t rows, int64_t width);
+
+// attention.cc
+void attention(const float* q, int64_t q_offset, int64_t q_row, const float* k, int64_t k_offset, const float* v,
+               int64_t v_offset, int64_t kv_row, const float* bias, const int32_t* bias_strides, float* out, float* lse,
+               int64_t batch, int64_t heads, int64_t n, int64_t m, int64_t e, float scale);
+void attention_grad(const float* dout, const float* q, int64_t q_offset, int64_t q_row, const float* k,
+                    int64_t k_offset, const float* v, int64_t v_offset, int64_t kv_row, const float* bias,
+                    const int32_t* bias_strides, const float* out, const float* lse, float* dq, float* dk, float* dv,
+                    float* dlogits, int64_t batch, int64_t heads, int64_t n, int64_t m, int64_t e, float scale);
+
+// optimizer.cc
+void adamw(const Arrays& params, const Arrays& grads, const Arrays& first, const Arrays& second, const int32_t* sizes,
+           const double* rates, const double* decays, double beta1, double beta2, double epsilon, double correction1,
+           double correction2, double grad_scale);
+void ema(const Arrays& averages, const Arrays& values, const int32_t* sizes, double decay);
+double norm(const Arrays& arrays, const int32_t* sizes, double* partial);
+
+}  // namespace unmask::UNMASK_ISA

@@ -1,0 +1,97 @@
+// Vectors of W floats for the instruction set being compiled, written with the compiler's vector extensions:
+// one source for AVX-512, AVX2, SSE2 and NEON, and the compiler contracts a * b + c where the target has FMA.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#define UNMASK_INLINE inline __attribute__((always_inline))
+#define UNMASK_LAMBDA __attribute__((always_inline))
+
+namespace unmask::UNMASK_ISA {
+
+constexpr int W = UNMASK_WIDTH;
+constexpr int kRegisters = UNMASK_REGISTERS;
+
+typedef float vf __attribute__((vector_size(W * 4)));
+typedef int32_t vi __attribute__((vector_size(W * 4)));
+typedef float vf_unaligned __attribute__((vector_size(W * 4), aligned(4), may_alias));
+typedef int32_t vi_unaligned __attribute__((vector_size(W * 4), aligned(4), may_alias));
+
+UNMASK_INLINE vf load(const float* p) { return *reinterpret_cast<const vf_unaligned*>(p); }
+UNMASK_INLINE void store(float* p, vf v) { *reinterpret_cast<vf_unaligned*>(p) = v; }
+UNMASK_INLINE vf splat(float x) { return x - vf{}; }
+UNMASK_INLINE vi splat_int(int32_t x) { return x - vi{}; }
+
+// The first n floats (0 <= n < W) at p; the other lanes are 0.
+UNMASK_INLINE vf load_first(const float* p, int64_t n) {
+  float lanes[W] = {};
+  for (int i = 0; i < W; i++)
+    if (i < n) lanes[i] = p[i];
+  return load(lanes);
+}
+UNMASK_INLINE void store_first(float* p, vf v, int64_t n) {
+  float lanes[W];
+  store(lanes, v);
+  for (int i = 0; i < W; i++)
+    if (i < n) p[i] = lanes[i];
+}
+
+UNMASK_INLINE vi bits(vf v) { return reinterpret_cast<vi>(v); }
+UNMASK_INLINE vf floats(vi v) { return reinterpret_cast<vf>(v); }
+UNMASK_INLINE vf vmax(vf a, vf b) { return a > b ? a : b; }
+UNMASK_INLINE vf vmin(vf a, vf b) { return a < b ? a : b; }
+UNMASK_INLINE vf vabs(vf v) { return floats(bits(v) & 0x7fffffff); }
+UNMASK_INLINE vf with_sign(vf magnitude, vf sign) {
+  return floats((bits(magnitude) & 0x7fffffff) | (bits(sign) & static_cast<int32_t>(0x80000000)));
+}
+UNMASK_INLINE vf vsqrt(vf v) {
+  float lanes[W];
+  store(lanes, v);
+  for (int i = 0; i < W; i++) lanes[i] = __builtin_sqrtf(lanes[i]);
+  return load(lanes);
+}
+UNMASK_INLINE vi to_int(vf v) { return __builtin_convertvector(v, vi); }
+UNMASK_INLINE vf to_float(vi v) { return __builtin_convertvector(v, vf); }
+
+// Sum of the lanes, pairwise: the same order for every width of a power of two would need padding, so results
+// may differ between instruction sets in the last bits, never between runs.
+UNMASK_INLINE float sum_lanes(vf v) {
+  float lanes[W];
+  store(lanes, v);
+  for (int h = W / 2; h > 0; h /= 2)
+    for (int i = 0; i < h; i++) lanes[i] += lanes[i + h];
+  return lanes[0];
+}
+UNMASK_INLINE float max_lanes(vf v) {
+  float lanes[W];
+  store(lanes, v);
+  for (int h = W / 2; h > 0; h /= 2)
+    for (int i = 0; i < h; i++) lanes[i] = lanes[i] > lanes[i + h] ? lanes[i] : lanes[i + h];
+  return lanes[0];
+}
+
+namespace detail {
+// One stage of a transposition: exchanges bit H of the row index with bit H of the column index.
+template <int H, int... C>
+UNMASK_INLINE void exchange(vf& low, vf& high, std::integer_sequence<int, C...>) {
+  const vf a = __builtin_shufflevector(low, high, ((C & H) ? W + C - H : C)...);
+  high = __builtin_shufflevector(low, high, ((C & H) ? W + C : C + H)...);
+  low = a;
+}
+template <int H>
+UNMASK_INLINE void transpose_stage(vf (&rows)[W]) {
+  if constexpr (H > 0) {
+#pragma GCC unroll 16
+    for (int i = 0; i < W; i++)
+      if (!(i & H)) exchange<H>(rows[i], rows[i + H], std::make_integer_sequence<int, W>{});
+    transpose_stage<H / 2>(rows);
+  }
+}
+}  // namespace detail
+
+// rows[i][j] becomes rows[j][i]
+UNMASK_INLINE void transpose(vf (&rows)[W]) { detail::transpose_stage<W / 2>(rows); }
+
+}  // namespace unmask::UNMASK_ISA

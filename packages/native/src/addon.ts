@@ -1,0 +1,215 @@
+/** Loads the compiled addon: a prebuilt one that fits this platform, or the one compiled on installation. */
+import { createRequire } from "node:module";
+import { availableParallelism } from "node:os";
+import { dirname, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+
+type Floats = Float32Array;
+type Ints = Int32Array;
+
+/** The functions of cpp/kernels/exports.h; an absent tensor is null. */
+export interface Addon {
+  readonly isa: string;
+  threads(): number;
+  setThreads(count: number): void;
+  /** 64-byte aligned, uninitialised. */
+  buffer(bytes: number): ArrayBuffer;
+  matmul(
+    a: Floats,
+    aOffset: number,
+    aRow: number,
+    aColumn: number,
+    aBatch: number,
+    b: Floats,
+    bOffset: number,
+    bRow: number,
+    bColumn: number,
+    bBatch: number,
+    c: Floats,
+    batch: number,
+    m: number,
+    n: number,
+    k: number,
+    alpha: number,
+    bias: Floats | null,
+    activation: number,
+    leak: number,
+    slope: Floats | null,
+    residual: Floats | null,
+    rowSums: Floats | null,
+  ): void;
+  unary(op: number, x: Floats, y: Floats, size: number, p: number, q: number): void;
+  binary(
+    op: number,
+    a: Floats,
+    b: Floats,
+    out: Floats | Uint8Array,
+    rank: number,
+    shape: Ints,
+    aStrides: Ints,
+    bStrides: Ints,
+  ): void;
+  activation(kind: number, x: Floats, y: Floats, slope: Floats, size: number): void;
+  add_n(terms: Floats[], out: Floats, size: number): void;
+  select(condition: Uint8Array, a: Floats, b: Floats, out: Floats, size: number): void;
+  fill(out: Floats, size: number, value: number): void;
+  reduce(op: number, x: Floats, y: Floats, outer: number, n: number, inner: number, scale: number): void;
+  softmax(x: Floats, y: Floats, rows: number, n: number, logarithm: boolean): void;
+  copy(
+    from: Storage,
+    fromOffset: number,
+    fromStrides: Ints,
+    to: Storage,
+    toOffset: number,
+    toStrides: Ints,
+    rank: number,
+    shape: Ints,
+    bytes: number,
+  ): void;
+  gather_rows(
+    x: Floats,
+    index: Ints,
+    blank: Floats | null,
+    y: Floats,
+    batch: number,
+    outer: number,
+    count: number,
+    selected: number,
+    width: number,
+  ): number;
+  segment_sum(
+    x: Floats,
+    segments: Ints,
+    y: Floats,
+    order: Ints,
+    starts: Ints,
+    rows: number,
+    count: number,
+    width: number,
+  ): void;
+  layer_norm(
+    x: Floats,
+    weight: Floats | null,
+    bias: Floats | null,
+    y: Floats,
+    mean: Floats,
+    rstd: Floats,
+    rows: number,
+    width: number,
+    epsilon: number,
+  ): void;
+  layer_norm_grad(
+    dy: Floats,
+    x: Floats,
+    mean: Floats,
+    rstd: Floats,
+    weight: Floats | null,
+    extra: Floats | null,
+    dx: Floats,
+    dweight: Floats | null,
+    dbias: Floats | null,
+    rows: number,
+    width: number,
+  ): void;
+  attention(
+    q: Floats,
+    qOffset: number,
+    qRow: number,
+    k: Floats,
+    kOffset: number,
+    v: Floats,
+    vOffset: number,
+    kvRow: number,
+    bias: Floats | null,
+    biasStrides: Ints | null,
+    out: Floats,
+    lse: Floats,
+    batch: number,
+    heads: number,
+    n: number,
+    m: number,
+    e: number,
+    scale: number,
+  ): void;
+  attention_grad(
+    dout: Floats,
+    q: Floats,
+    qOffset: number,
+    qRow: number,
+    k: Floats,
+    kOffset: number,
+    v: Floats,
+    vOffset: number,
+    kvRow: number,
+    bias: Floats | null,
+    biasStrides: Ints | null,
+    out: Floats,
+    lse: Floats,
+    dq: Floats,
+    dk: Floats,
+    dv: Floats,
+    dlogits: Floats | null,
+    batch: number,
+    heads: number,
+    n: number,
+    m: number,
+    e: number,
+    scale: number,
+  ): void;
+  adamw(
+    params: Floats[],
+    grads: Floats[],
+    first: Floats[],
+    second: Floats[],
+    sizes: Ints,
+    rates: Float64Array,
+    decays: Float64Array,
+    beta1: number,
+    beta2: number,
+    epsilon: number,
+    correction1: number,
+    correction2: number,
+    gradScale: number,
+  ): void;
+  ema(averages: Floats[], values: Floats[], sizes: Ints, decay: number): void;
+  norm(arrays: Floats[], sizes: Ints, partial: Float64Array): number;
+}
+
+/** Typed arrays that tensors live in. */
+export type Storage = Float32Array | Int32Array | Uint8Array;
+
+const require = createRequire(import.meta.url);
+let loaded: Addon | undefined;
+
+/** The addon; throws with the reason and the remedy where there is none for this machine. */
+export function addon(): Addon {
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): Addon {
+  const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
+  let native: Addon;
+  try {
+    native = (require("node-gyp-build") as (directory: string) => Addon)(root);
+  } catch (error) {
+    const reason = (error as Error).message;
+    if (reason.startsWith("@unmask/native")) throw error;
+    throw new Error(
+      `@unmask/native: no compiled addon for ${process.platform}-${process.arch} (${reason}). ` +
+        "Install a C++20 compiler, make and python3, then run: npm rebuild @unmask/native",
+      { cause: error },
+    );
+  }
+  native.setThreads(defaultThreads());
+  return native;
+}
+
+function defaultThreads(): number {
+  const wanted = process.env.UNMASK_THREADS;
+  if (wanted === undefined || wanted === "") return availableParallelism();
+  const threads = Number(wanted);
+  if (!Number.isInteger(threads) || threads < 1)
+    throw new Error(`@unmask/native: UNMASK_THREADS must be a whole number from 1, got "${wanted}"`);
+  return threads;
+}

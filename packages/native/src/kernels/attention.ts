@@ -1,0 +1,115 @@
+/** Core's attention operations; see `UnmaskAttention` in @unmask/core. */
+import type * as tf from "@tensorflow/tfjs";
+import type { NativeBackend } from "../backend.js";
+import { broadcastStrides, type Call, type Kernels } from "./kernel.js";
+import { reduceAxes, SUM } from "./reduce.js";
+
+/** Where queries, keys and values lie: in three tensors, or in one with rows [q | k | v]. */
+interface Projections {
+  readonly q: Float32Array;
+  readonly k: Float32Array;
+  readonly v: Float32Array;
+  readonly offsets: readonly [number, number, number];
+  readonly rows: { readonly q: number; readonly kv: number };
+  readonly batch: number;
+  readonly n: number;
+  readonly m: number;
+  readonly width: number;
+}
+
+function projections({ inputs, backend }: Call): Projections {
+  if (inputs.qkv !== undefined) {
+    const [batch, n, triple] = inputs.qkv.shape as [number, number, number];
+    const all = backend.floats(inputs.qkv);
+    const width = triple / 3;
+    const rows = { q: triple, kv: triple };
+    return { q: all, k: all, v: all, offsets: [0, width, 2 * width], rows, batch, n, m: n, width };
+  }
+  const [batch, n, width] = inputs.q!.shape as [number, number, number];
+  const [q, k, v] = [inputs.q!, inputs.k!, inputs.v!].map((x) => backend.floats(x)) as [
+    Float32Array,
+    Float32Array,
+    Float32Array,
+  ];
+  return {
+    q,
+    k,
+    v,
+    offsets: [0, 0, 0],
+    rows: { q: width, kv: width },
+    batch,
+    n,
+    m: inputs.k!.shape[1]!,
+    width,
+  };
+}
+
+function biasOf(backend: NativeBackend, bias: tf.TensorInfo | undefined, full: number[]) {
+  if (bias === undefined) return { data: null, strides: null };
+  return { data: backend.floats(bias), strides: Int32Array.from(broadcastStrides(bias.shape, full)) };
+}
+
+function forward(call: Call): tf.TensorInfo[] {
+  const { backend, attrs, inputs } = call;
+  const heads = attrs.heads as number;
+  const { q, k, v, offsets, rows, batch, n, m, width } = projections(call);
+  const bias = biasOf(backend, inputs.bias, [batch, heads, n, m]);
+  const out = backend.create([batch, n, width]);
+  const lse = backend.create([batch, heads, n]);
+  backend.addon.attention(
+    ...([q, offsets[0], rows.q, k, offsets[1], v, offsets[2], rows.kv] as const),
+    ...([bias.data, bias.strides, out.array, lse.array] as const),
+    ...([batch, heads, n, m, width / heads, attrs.scale as number] as const),
+  );
+  return [out.info, lse.info];
+}
+
+/** Gradients into arrays laid out as the inputs; then that of the bias, if wanted. */
+function backward(call: Call, dq: Float32Array, dk: Float32Array, dv: Float32Array): tf.TensorInfo[] {
+  const { backend, attrs, inputs } = call;
+  const heads = attrs.heads as number;
+  const { q, k, v, offsets, rows, batch, n, m, width } = projections(call);
+  const full = [batch, heads, n, m];
+  const bias = biasOf(backend, inputs.bias, full);
+  const dlogits = attrs.biasGradient && inputs.bias !== undefined ? backend.create(full) : undefined;
+  backend.addon.attention_grad(
+    ...([
+      backend.floats(inputs.dout!),
+      q,
+      offsets[0],
+      rows.q,
+      k,
+      offsets[1],
+      v,
+      offsets[2],
+      rows.kv,
+    ] as const),
+    ...([bias.data, bias.strides, backend.floats(inputs.out!), backend.floats(inputs.lse!)] as const),
+    ...([dq, dk, dv, dlogits?.array ?? null] as const),
+    ...([batch, heads, n, m, width / heads, attrs.scale as number] as const),
+  );
+  if (dlogits === undefined) return [];
+  const { shape } = inputs.bias!;
+  const axes = shape.flatMap((size, axis) => (size === 1 && full[axis] !== 1 ? [axis] : []));
+  if (axes.length === 0) return [dlogits.info];
+  const dbias = reduceAxes(backend, SUM, dlogits.array, full, axes, shape);
+  backend.disposeIntermediateTensorInfo(dlogits.info);
+  return [dbias];
+}
+
+export const attentionKernels: Kernels = {
+  UnmaskAttention: forward,
+  UnmaskSelfAttention: forward,
+  UnmaskAttentionGrad: (call) => {
+    const { q, k, v } = call.inputs;
+    const [dq, dk, dv] = [q, k, v].map((x) => call.backend.create(x!.shape)) as [Grad, Grad, Grad];
+    const dbias = backward(call, dq.array, dk.array, dv.array);
+    return [dq.info, dk.info, dv.info, ...dbias];
+  },
+  UnmaskSelfAttentionGrad: (call) => {
+    const dqkv = call.backend.create(call.inputs.qkv!.shape);
+    return [dqkv.info, ...backward(call, dqkv.array, dqkv.array, dqkv.array)];
+  },
+};
+
+type Grad = ReturnType<NativeBackend["create"]> & { array: Float32Array };

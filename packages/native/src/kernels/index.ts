@@ -1,0 +1,19 @@
+import { attentionKernels } from "./attention.js";
+import { elementwiseKernels } from "./elementwise.js";
+import type { Kernels } from "./kernel.js";
+import { layoutKernels } from "./layout.js";
+import { linearKernels } from "./linear.js";
+import { matmulKernels } from "./matmul.js";
+import { optimizerKernels } from "./optimizer.js";
+import { reduceKernels } from "./reduce.js";
+
+/** Every kernel of this package by name. */
+export const kernels: Kernels = {
+  ...matmulKernels,
+  ...linearKernels,
+  ...attentionKernels,
+  ...elementwiseKernels,
+  ...reduceKernels,
+  ...layoutKernels,
+  ...optimizerKernels,
+};

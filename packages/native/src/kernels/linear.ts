@@ -1,0 +1,104 @@
+/** Core's linear, activation and layer norm operations. */
+
+import type * as tf from "@tensorflow/tfjs";
+import type { Call, Kernels } from "./kernel.js";
+import { sizeOf } from "./kernel.js";
+import { activationNumber, product } from "./matmul.js";
+
+const optional = ({ backend }: Call, tensor: tf.TensorInfo | undefined) =>
+  tensor === undefined ? null : backend.floats(tensor);
+
+export const linearKernels: Kernels = {
+  UnmaskLinear: (call) => {
+    const { backend } = call;
+    const { x, weight, bias, residual } = call.inputs;
+    const activation = activationNumber(call.attrs.activation as string)!;
+    const [rows, width] = x!.shape as [number, number];
+    const out = weight!.shape[0]!;
+    const y = backend.create([rows, out]);
+    const slope = activation === 0 ? undefined : backend.create([rows, out]);
+    product(backend, backend.floats(x!), false, backend.floats(weight!), true, y.array, [rows, out, width], {
+      bias: optional(call, bias),
+      activation,
+      slope: slope?.array ?? null,
+      residual: optional(call, residual),
+    });
+    return slope === undefined ? [y.info] : [y.info, slope.info];
+  },
+
+  UnmaskLinearGrad: (call) => {
+    const { backend, attrs } = call;
+    const { dy, x, weight, slope } = call.inputs;
+    const [rows, width] = x!.shape as [number, number];
+    const out = weight!.shape[0]!;
+    let inner = backend.floats(dy!); // [R, O], gradient before the activation
+    let scratch: tf.TensorInfo | undefined;
+    if (slope !== undefined) {
+      const scaled = backend.create([rows, out]);
+      const flat = Int32Array.of(rows * out);
+      const one = Int32Array.of(1);
+      if (rows * out > 0)
+        backend.addon.binary(MULTIPLY, inner, backend.floats(slope), scaled.array, 1, flat, one, one);
+      inner = scaled.array;
+      scratch = scaled.info;
+    }
+    const dweight = backend.create([out, width]);
+    const dbias = attrs.bias ? backend.create([out]) : undefined;
+    product(backend, inner, true, backend.floats(x!), false, dweight.array, [out, width, rows], {
+      rowSums: dbias?.array ?? null,
+    });
+    if (dbias !== undefined && width === 0) dbias.array.fill(0);
+    const grads = dbias === undefined ? [dweight.info] : [dweight.info, dbias.info];
+    if (attrs.input) {
+      const dx = backend.create([rows, width]);
+      product(backend, inner, false, backend.floats(weight!), false, dx.array, [rows, width, out]);
+      grads.push(dx.info);
+    }
+    if (scratch !== undefined) backend.disposeIntermediateTensorInfo(scratch);
+    return grads;
+  },
+
+  UnmaskActivation: ({ inputs, attrs, backend }) => {
+    const x = inputs.x!;
+    const kind = activationNumber(attrs.activation as string)!;
+    const y = backend.create(x.shape);
+    const slope = backend.create(x.shape);
+    backend.addon.activation(kind, backend.floats(x), y.array, slope.array, sizeOf(x.shape));
+    return [y.info, slope.info];
+  },
+
+  UnmaskLayerNorm: (call) => {
+    const { backend, attrs } = call;
+    const { x, weight, bias } = call.inputs;
+    const [rows, width] = x!.shape as [number, number];
+    const [y, mean, rstd] = [backend.create([rows, width]), backend.create([rows]), backend.create([rows])];
+    backend.addon.layer_norm(
+      ...([backend.floats(x!), optional(call, weight), optional(call, bias)] as const),
+      ...([y.array, mean.array, rstd.array, rows, width, attrs.epsilon as number] as const),
+    );
+    return [y.info, mean.info, rstd.info];
+  },
+
+  UnmaskLayerNormGrad: (call) => {
+    const { backend, attrs } = call;
+    const { dy, x, mean, rstd, weight } = call.inputs;
+    const [rows, width] = x!.shape as [number, number];
+    const dx = backend.create([rows, width]);
+    const affine = attrs.affine ? [backend.create([width]), backend.create([width])] : [];
+    backend.addon.layer_norm_grad(
+      ...([backend.floats(dy!), backend.floats(x!), backend.floats(mean!), backend.floats(rstd!)] as const),
+      ...([
+        optional(call, weight),
+        null,
+        dx.array,
+        affine[0]?.array ?? null,
+        affine[1]?.array ?? null,
+      ] as const),
+      ...([rows, width] as const),
+    );
+    return [dx.info, ...affine.map((gradient) => gradient.info)];
+  },
+};
+
+/** Place of `mul` in the list of binary operations. */
+const MULTIPLY = 2;
