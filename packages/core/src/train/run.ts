@@ -21,7 +21,7 @@ const runConfigSchema = z.object({
     /** Of the samples' names, so that a resumed run is known to see the same ones. */
     checksum: z.string(),
     /** What the caller needs to open the data again. */
-    description: z.unknown(),
+    description: z.unknown().optional(),
   }),
   training: trainSchema,
   engine: z.string(),
