@@ -1,10 +1,21 @@
 export * from "./engine/index.js";
 export * from "./engine/index.js";
 export * from "./errors.js";
-export { parseIdx } from "./io/idx.js";
-export { parseNpy } from "./io/npy.js";
-export { type DType, type RawTensor, rawTensor, toFloat32, toInt32 } from "./io/raw-tensor.js";
-export * from "./io/safetensors.js";
+export { parseIdx, parseIdx } from "./io/idx.js";
+export { encodeNpy, encodeNpz, parseNpy, parseNpy, parseNpz } from "./io/npy.js";
+export {
+  type DType,
+  type RawTensor,
+  rawTensor,
+  type TensorData,
+  type TensorInfo,
+  toFloat32,
+  toInt32,
+  typedView,
+} from "./io/raw-tensor.js";
+export { encodeSafetensors, parseSafetensors, type Safetensors } from "./io/safetensors.js";
+export { encodeTorchZip, type TorchZipOptions } from "./io/torch-write.js";
+export { findStateDict, isRawTensor, parseTorch, type TorchValue } from "./io/torch-zip.js";
 export * from "./losses/index.js";
 export * from "./masking/index.js";
 export * from "./method.js";
