@@ -1,3 +1,4 @@
+export * from "./augment/affine.js";
 export * from "./augment/augmentations.js";
 export * from "./augment/resample.js";
 export * from "./augment/view.js";

@@ -103,15 +103,17 @@ const HALF = 1 << (FRACTION_BITS - 1);
 
 /** Weights as multiples of 2^-22: sums of 8-bit products then fit 32 bits. */
 function fixedPoint(taps: Taps<Float64Array>): Taps<Int32Array> {
-  const weights = Int32Array.from(taps.weights, (w) =>
-    Math.trunc(w * 2 ** FRACTION_BITS + (w < 0 ? -0.5 : 0.5)),
-  );
+  const weights = new Int32Array(taps.weights.length);
+  for (let i = 0; i < weights.length; i++) {
+    const weight = taps.weights[i]! * 2 ** FRACTION_BITS;
+    weights[i] = weight + (weight < 0 ? -0.5 : 0.5); // cut towards zero
+  }
   return { ...taps, weights };
 }
 
 function clipByte(sum: number): number {
   const value = sum >> FRACTION_BITS;
-  return value < 0 ? 0 : value > 255 ? 255 : value;
+  return Math.min(Math.max(value, 0), 255);
 }
 
 /** [rows, width, C] -> [rows, columns, C] */
@@ -141,17 +143,17 @@ function byteColumns(
 
 /** [rows, rowLength] -> [outputs, rowLength] */
 function byteRows(from: Uint8Array, taps: Taps<Int32Array>, rowLength: number): Uint8Array {
-  const rows = taps.first.length;
-  const to = new Uint8Array(rows * rowLength);
-  const sums = new Int32Array(rowLength);
-  for (let y = 0; y < rows; y++) {
-    sums.fill(HALF);
-    for (let k = 0; k < taps.count[y]!; k++) {
-      const weight = taps.weights[y * taps.width + k]!;
-      const start = (taps.first[y]! + k) * rowLength;
-      for (let i = 0; i < rowLength; i++) sums[i] = sums[i]! + Math.imul(weight, from[start + i]!);
+  const { first, count, weights, width } = taps;
+  const to = new Uint8Array(first.length * rowLength);
+  for (let y = 0, at = 0; y < first.length; y++) {
+    const start = first[y]! * rowLength;
+    const end = start + count[y]! * rowLength;
+    for (let x = 0; x < rowLength; x++) {
+      let sum = HALF;
+      for (let i = start + x, k = y * width; i < end; i += rowLength, k++)
+        sum = (sum + Math.imul(weights[k]!, from[i]!)) | 0;
+      to[at++] = clipByte(sum);
     }
-    for (let i = 0, at = y * rowLength; i < rowLength; i++) to[at++] = clipByte(sums[i]!);
   }
   return to;
 }
@@ -182,17 +184,16 @@ function floatColumns(
 
 /** [rows, rowLength] -> [outputs, rowLength] */
 function floatRows(from: Float32Array, taps: Taps<Float64Array>, rowLength: number): Float32Array {
-  const rows = taps.first.length;
-  const to = new Float32Array(rows * rowLength);
-  const sums = new Float64Array(rowLength);
-  for (let y = 0; y < rows; y++) {
-    sums.fill(0);
-    for (let k = 0; k < taps.count[y]!; k++) {
-      const weight = taps.weights[y * taps.width + k]!;
-      const start = (taps.first[y]! + k) * rowLength;
-      for (let i = 0; i < rowLength; i++) sums[i] = sums[i]! + weight * from[start + i]!;
+  const { first, count, weights, width } = taps;
+  const to = new Float32Array(first.length * rowLength);
+  for (let y = 0, at = 0; y < first.length; y++) {
+    const start = first[y]! * rowLength;
+    const end = start + count[y]! * rowLength;
+    for (let x = 0; x < rowLength; x++) {
+      let sum = 0;
+      for (let i = start + x, k = y * width; i < end; i += rowLength, k++) sum += weights[k]! * from[i]!;
+      to[at++] = sum;
     }
-    to.set(sums, y * rowLength);
   }
   return to;
 }
