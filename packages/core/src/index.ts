@@ -1,8 +1,7 @@
 export * from "./engine/index.js";
-export * from "./engine/index.js";
 export * from "./errors.js";
-export { parseIdx, parseIdx } from "./io/idx.js";
-export { encodeNpy, encodeNpz, parseNpy, parseNpy, parseNpz } from "./io/npy.js";
+export { parseIdx } from "./io/idx.js";
+export { encodeNpy, encodeNpz, parseNpy, parseNpz } from "./io/npy.js";
 export {
   type DType,
   type RawTensor,
