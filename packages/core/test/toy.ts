@@ -8,6 +8,7 @@ import type { Method } from "../src/method.js";
 import { applyLinear, initLinear, type LinearParams } from "../src/nn/linear.js";
 import { createRandom, type Random } from "../src/random.js";
 import { createDataset, type Dataset } from "../src/train/dataset.js";
+import type { TrainEvent } from "../src/train/events.js";
 
 export interface ToyConfig {
   readonly width: number;
@@ -93,4 +94,16 @@ export function toyData(
       return view === undefined ? clean : clean.map((value) => value + 0.05 * view.normal());
     },
   });
+}
+
+/** All events of a run. */
+export async function collect(events: AsyncIterable<TrainEvent>): Promise<TrainEvent[]> {
+  const all: TrainEvent[] = [];
+  for await (const event of events) all.push(event);
+  return all;
+}
+
+/** The events of one type. */
+export function ofType<T extends TrainEvent["type"]>(events: readonly TrainEvent[], type: T) {
+  return events.filter((event): event is Extract<TrainEvent, { type: T }> => event.type === type);
 }
