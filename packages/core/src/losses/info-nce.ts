@@ -4,7 +4,7 @@ import { l2Normalise } from "./cosine.js";
 import { crossEntropy } from "./cross-entropy.js";
 
 /** A fixed temperature, or a learned logarithm of its inverse (CLIP). */
-export type SimilarityScale =
+type SimilarityScale =
   | { readonly temperature: number; readonly logScale?: undefined }
   | { readonly logScale: tf.Tensor; readonly temperature?: undefined };
 

@@ -1,7 +1,7 @@
 /** Values and gradients against PyTorch, on every engine that runs without a download. */
 import * as tf from "@tensorflow/tfjs";
-import "@tensorflow/tfjs-backend-wasm";
-import { beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { onEveryEngine } from "../../../testing/src/engines.js";
 import { expectCase, expectClose, readFixture, readGolden } from "../../test/support.js";
 import { maskFromFlags } from "../masking/index.js";
 import * as losses from "./index.js";
@@ -85,11 +85,7 @@ const selfSupervised: [string, (a: tf.Tensor, b: tf.Tensor) => tf.Tensor][] = [
   ["vicreg", (a, b) => losses.vicReg(a, b).total],
 ];
 
-describe.each(["cpu", "wasm"])("losses on %s", (backend) => {
-  beforeAll(async () => {
-    await tf.setBackend(backend);
-  });
-
+await onEveryEngine("losses", () => {
   it.each(cases)("%s equals PyTorch, gradients too", (name, inputs, loss) => {
     expectCase(fixture, name, inputs, loss);
   });

@@ -30,6 +30,7 @@ export function spanMask({ batch, tokens, ratio, span }: SpanMaskOptions, random
   return maskHiding(batch, tokens, () => {
     const hidden = new Set<number>();
     for (const start of random.permutation(tokens)) {
+      if (hidden.size === masked) break;
       if (hidden.has(start)) continue;
       const end = Math.min(start + length(), tokens);
       for (let token = start; token < end && hidden.size < masked; token++) hidden.add(token);

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
-import "@tensorflow/tfjs-backend-wasm";
-import { beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { onEveryEngine } from "../../../testing/src/engines.js";
 import { expectCase, expectClose, readFixture } from "../../test/support.js";
 import { createRandom } from "../random.js";
 import { assign, flatten, trainable } from "../tree.js";
@@ -15,11 +15,7 @@ function layer() {
   return params;
 }
 
-describe.each(["cpu", "wasm"])("batch norm on %s", (backend) => {
-  beforeAll(async () => {
-    await tf.setBackend(backend);
-  });
-
+await onEveryEngine("batch norm", () => {
   it("equals PyTorch in training, gradients by input, scale and shift too", () => {
     const params = layer();
     expectCase(fixture, "batchNorm", ["x"], (x) => trainBatchNorm(params, x).y);

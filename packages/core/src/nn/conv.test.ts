@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
-import "@tensorflow/tfjs-backend-wasm";
-import { beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { onEveryEngine } from "../../../testing/src/engines.js";
 import { expectCase, readFixture } from "../../test/support.js";
 import { createRandom } from "../random.js";
 import { applyConv1d, applyConv2d, applyConvTranspose2d, initConv, initConvTranspose } from "./conv.js";
@@ -35,11 +35,7 @@ function layer(name: string): (...inputs: tf.Tensor[]) => tf.Tensor {
   };
 }
 
-describe.each(["cpu", "wasm"])("convolutions on %s", (backend) => {
-  beforeAll(async () => {
-    await tf.setBackend(backend);
-  });
-
+await onEveryEngine("convolutions", () => {
   it.each(cases)("%s equals PyTorch, gradients too", (name) => {
     expectCase(fixture, name, ["x", "weight", "bias"], layer(name));
   });

@@ -50,26 +50,14 @@ const inputGradKernel = kernel<{ dy: tf.Tensor; weight: tf.Tensor }, Geometry & 
  */
 const weightGradKernel = kernel<{ x: tf.Tensor; dy: tf.Tensor }, Geometry & { kernel: Pair }>(
   "UnmaskConv2dWeightGrad",
-  ({ x, dy }, { stride, padding: [rows, columns], dilation, groups, kernel: [height, width] }) => {
+  ({ x, dy }, { stride, padding: [rows, columns], dilation, groups, kernel: size }) => {
     const padded = padImage(x, [rows, rows], [columns, columns]);
-    const [batch, outRows, outColumns] = dy.shape as [number, number, number, number];
-    const seen = (i: number, j: number) =>
-      tf.stridedSlice(
-        padded,
-        [0, i * dilation[0], j * dilation[1], 0],
-        [
-          batch,
-          i * dilation[0] + (outRows - 1) * stride[0] + 1,
-          j * dilation[1] + (outColumns - 1) * stride[1] + 1,
-          x.shape[3]!,
-        ],
-        [1, stride[0], stride[1], 1],
-      ); // [B, H', W', C]: what kernel entry (i, j) is multiplied with
-    const entries = Array.from({ length: height * width }, (_, at) =>
-      tf.tidy(() => entryGradient(seen(Math.floor(at / width), at % width), dy, groups)),
+    const window = { stride, dilation, size };
+    if (groups === x.shape[3]! && groups > 1) return [depthwiseWeightGrad(padded, dy, window)];
+    const parts = perGroupOf(groups, [padded, 3], [dy, 3]).map(([part, dpart]) =>
+      denseWeightGrad(part!, dpart!, window),
     );
-    const [out, perGroup] = entries[0]!.shape as [number, number];
-    return [tf.stack(entries, 2).reshape([out, perGroup, height, width])];
+    return [groups === 1 ? parts[0]! : tf.concat(parts, 0)];
   },
 );
 
@@ -230,18 +218,45 @@ function turned(weight: tf.Tensor, groups: number): tf.Tensor {
     .reshape([groups * perGroup, out / groups, height, width]);
 }
 
-/** [O, C/groups]: the gradient of one kernel entry, given what it was multiplied with and dy. */
-function entryGradient(seen: tf.Tensor, dy: tf.Tensor, groups: number): tf.Tensor {
-  const [channels, out] = [seen.shape[3]!, dy.shape[3]!];
-  const rows = dy.size / out;
-  if (groups === channels) {
-    const products = tf.mul(seen.reshape([rows, groups, 1]), dy.reshape([rows, groups, out / groups]));
-    return tf.sum(products, 0).reshape([out, 1]);
-  }
-  const parts = perGroupOf(groups, [seen.reshape([rows, channels]), 1], [dy.reshape([rows, out]), 1]).map(
-    ([x, y]) => tf.matMul(y as tf.Tensor2D, x as tf.Tensor2D, true, false),
+type Window = { stride: Pair; dilation: Pair; size: Pair };
+
+/** [O, C, kh, kw] from x [B, H, W, C], padded already, and dy [B, H', W', O]. */
+function denseWeightGrad(x: tf.Tensor, dy: tf.Tensor, window: Window): tf.Tensor {
+  return entryByEntry(x, dy, window, (seen, dy) => tf.matMul(dy, seen, true, false));
+}
+
+/** [O, 1, kh, kw], each channel of x on its own. */
+function depthwiseWeightGrad(x: tf.Tensor, dy: tf.Tensor, window: Window): tf.Tensor {
+  const [channels, out] = [x.shape[3]!, dy.shape[3]!];
+  return entryByEntry(x, dy, window, (seen, dy) => {
+    const products = tf.mul(seen.expandDims(2), dy.reshape([-1, channels, out / channels]));
+    return tf.sum(products, 0).reshape([out, 1]) as tf.Tensor2D;
+  });
+}
+
+/** Gradient of each kernel entry ([O, ...] from rows [R, C] and [R, O]), put together as [O, ..., kh, kw]. */
+function entryByEntry(
+  x: tf.Tensor,
+  dy: tf.Tensor,
+  { stride, dilation, size }: Window,
+  gradient: (seen: tf.Tensor2D, dy: tf.Tensor2D) => tf.Tensor2D,
+): tf.Tensor {
+  const [batch, height, width, out] = dy.shape as [number, number, number, number];
+  const rows = dy.reshape([batch * height * width, out]) as tf.Tensor2D;
+  const entries = Array.from({ length: size[0] * size[1] }, (_, at) =>
+    tf.tidy(() => {
+      const [top, left] = [Math.floor(at / size[1]) * dilation[0], (at % size[1]) * dilation[1]];
+      const end = [
+        batch,
+        top + (height - 1) * stride[0] + 1,
+        left + (width - 1) * stride[1] + 1,
+        x.shape[3]!,
+      ];
+      const seen = tf.stridedSlice(x, [0, top, left, 0], end, [1, ...stride, 1]); // what this entry was multiplied with
+      return gradient(seen.reshape([rows.shape[0], x.shape[3]!]), rows);
+    }),
   );
-  return groups === 1 ? parts[0]! : tf.concat(parts, 0);
+  return tf.stack(entries, 2).reshape([out, entries[0]!.shape[1], ...size]);
 }
 
 /** The tensors cut into `groups` along the axis beside each, group by group. */

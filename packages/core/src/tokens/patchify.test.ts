@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
-import "@tensorflow/tfjs-backend-wasm";
 import fc from "fast-check";
-import { beforeAll, describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
+import { onEveryEngine } from "../../../testing/src/engines.js";
 import { patchify, unpatchify } from "./patchify.js";
 
 const counting = (shape: number[]) => tf.range(0, tf.util.sizeFromShape(shape)).reshape(shape);
@@ -21,11 +21,7 @@ const indices = (extents: readonly number[]): number[][] =>
     [[]],
   );
 
-describe.each(["cpu", "wasm"])("patchify on %s", (backend) => {
-  beforeAll(async () => {
-    await tf.setBackend(backend);
-  });
-
+await onEveryEngine("patchify", () => {
   it("puts (row, column, channel) of every patch in a row-major token, in 1, 2 and 3 dimensions", () => {
     fc.assert(
       fc.property(cases, ({ batch, grid, patch, channels }) =>

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
-import "@tensorflow/tfjs-backend-wasm";
-import { beforeAll, describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
+import { onEveryEngine } from "../../../testing/src/engines.js";
 import { expectClose, readGolden } from "../../test/support.js";
 import { createRandom } from "../random.js";
 import { gradientCheck } from "../testing/gradient-check.js";
@@ -33,11 +33,7 @@ const outputs = golden.names
   .filter((name) => name.startsWith("outputs."))
   .map((name) => name.slice("outputs.".length));
 
-describe.each(["cpu", "wasm"])("position tables on %s", (backend) => {
-  beforeAll(async () => {
-    await tf.setBackend(backend);
-  });
-
+await onEveryEngine("position tables", () => {
   it.each(outputs)("%s equals the reference", (name) => {
     expectClose(table(name), golden.tensor(`outputs.${name}`), 1e-6, name);
   });
