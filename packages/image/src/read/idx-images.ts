@@ -4,6 +4,7 @@ import { basename } from "node:path";
 import { type Dataset, FormatError, parseIdx, toInt32 } from "@unmask/core";
 import type { ImageSample } from "../sample.js";
 import { arrayImages } from "./array-images.js";
+import { plainBytes } from "./plain-bytes.js";
 import type { ViewOptions } from "./view-options.js";
 
 export interface IdxImagesOptions extends ViewOptions {
@@ -49,7 +50,7 @@ export function idxImages(
 }
 
 function readIdx(path: string) {
-  const bytes = readFileSync(path);
+  const bytes = plainBytes(readFileSync(path));
   try {
     return parseIdx(bytes);
   } catch (error) {

@@ -8,6 +8,7 @@ import type { ImageSample } from "../sample.js";
 import { type Channels, type Decoded, toChannels } from "./channels.js";
 import { openImageFile } from "./image-file.js";
 import { folderClasses, listFolder } from "./list-folder.js";
+import { plainBytes } from "./plain-bytes.js";
 import { createViewer, type ViewOptions } from "./view-options.js";
 
 export interface ImageFolderOptions extends ViewOptions {
@@ -65,7 +66,7 @@ export function imageFolder(directory: string, options: ImageFolderOptions = {})
       return image;
     };
     try {
-      const bytes = await readFile(join(directory, path));
+      const bytes = plainBytes(await readFile(join(directory, path)));
       if (bytes.byteLength === 0) throw new BadSampleError(path, "the file is empty");
       const file = await openImageFile(path, bytes);
       if (!file.decodeView || file.height * file.width <= SMALL_IMAGE) {
@@ -78,7 +79,7 @@ export function imageFolder(directory: string, options: ImageFolderOptions = {})
       return viewer.finish(view.flip ? flipHorizontal(picture) : picture, random);
     } catch (error) {
       if (error instanceof BadSampleError) throw error;
-      throw new BadSampleError(path, (error as Error).message.trim(), { cause: error });
+      throw new BadSampleError(path, oneLine((error as Error).message), { cause: error });
     }
   }
 
@@ -102,6 +103,12 @@ export function imageFolder(directory: string, options: ImageFolderOptions = {})
     get,
   });
   return { ...dataset, ignored, fingerprint };
+}
+
+/** libvips says the same on several lines. */
+function oneLine(message: string): string {
+  const lines = message.split("\n").map((line) => line.trim());
+  return [...new Set(lines.filter((line) => line !== ""))].join("; ");
 }
 
 /** Decoded images up to `limit` bytes, first come first kept: an epoch visits each once, so nothing is worth replacing. */

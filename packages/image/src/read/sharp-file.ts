@@ -5,8 +5,8 @@ import type { Box, View } from "../augment/view.js";
 import type { Decoded } from "./channels.js";
 import type { ImageFile } from "./image-file.js";
 
-/** A cut-off file fails; one with harmless faults, such as stray bytes between markers, does not. */
-const OPTIONS: SharpOptions = { failOn: "error" };
+/** A cut-off file fails; one with harmless faults, such as stray bytes between markers, does not. Any bands: see below. */
+const OPTIONS: SharpOptions = { failOn: "error", limitInputChannels: false };
 
 export interface SharpHeader {
   readonly height: number;
