@@ -18,12 +18,14 @@ export { findStateDict, isRawTensor, parseTorch, type TorchValue } from "./io/to
 export * from "./losses/index.js";
 export * from "./masking/index.js";
 export * from "./method.js";
+export type * from "./modality.js";
 export * from "./model.js";
 export * from "./nn/index.js";
 export * from "./ops/index.js";
 export * from "./optim/index.js";
 export * from "./parameters.js";
 export * from "./random.js";
+export * from "./report/index.js";
 export * from "./scope.js";
 export * from "./tokens/index.js";
 export * from "./train/index.js";

@@ -1,10 +1,17 @@
 export * from "./engine/node/index.js";
 export { syncDirectory, writeFileAtomic } from "./io/atomic-write.js";
 export {
+  describeModel,
+  type LoadedModel,
+  loadModel,
+  type ModelDescription,
+  saveModel,
+} from "./io/model-directory.js";
+export {
   type LazyTensor,
   openSafetensors,
   type SafetensorsFile,
   writeSafetensors,
 } from "./io/safetensors-file.js";
 export { readTorchFile, writeTorchFile } from "./io/torch-file.js";
-export * from "./train/run-store.js";
+export { createRun, openRun, packageVersions, readRunConfig } from "./train/run-store.js";

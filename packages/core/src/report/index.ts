@@ -1,0 +1,7 @@
+export {
+  type EvaluationInput,
+  type EvaluationRecord,
+  evaluationKey,
+  parseEvaluation,
+  resolveEvaluation,
+} from "./evaluation-record.js";
