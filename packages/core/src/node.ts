@@ -14,4 +14,5 @@ export {
   writeSafetensors,
 } from "./io/safetensors-file.js";
 export { readTorchFile, writeTorchFile } from "./io/torch-file.js";
+export { type RunEvaluations, readEvaluations, writeEvaluation } from "./report/evaluation-files.js";
 export { createRun, openRun, packageVersions, readRunConfig } from "./train/run-store.js";
