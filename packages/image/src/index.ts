@@ -6,8 +6,16 @@ export * from "./checkpoints/hugging-face.js";
 export * from "./checkpoints/official.js";
 export * from "./methods/mae.js";
 export * from "./methods/vit.js";
+export {
+  type GridImages,
+  type GridOptions,
+  gridImages,
+  type Picture,
+  pictureGrid,
+} from "./pictures/grid.js";
 export * from "./read/array-images.js";
 export type { Channels } from "./read/channels.js";
 export type { ViewOptions } from "./read/view-options.js";
 export type { ImageReconstruction } from "./reconstruction.js";
 export * from "./sample.js";
+export * from "./statistics.js";
