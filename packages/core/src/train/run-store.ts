@@ -146,7 +146,8 @@ async function removePartial(checkpoints: string): Promise<void> {
     if (name.startsWith(PARTIAL)) await rm(join(checkpoints, name), { recursive: true });
 }
 
-async function readLatest(path: string): Promise<string | undefined> {
+/** `checkpoints/STEP` of the newest complete checkpoint, or undefined where nothing was saved. */
+export async function readLatest(path: string): Promise<string | undefined> {
   const file = join(path, "latest");
   const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "ENOENT") throw error;
@@ -158,7 +159,8 @@ async function readLatest(path: string): Promise<string | undefined> {
   return text.trim();
 }
 
-async function readTensors(path: string) {
+/** All tensors of a safetensors file. */
+export async function readTensors(path: string) {
   const file = await openSafetensors(path);
   try {
     return await file.readAll();

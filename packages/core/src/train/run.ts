@@ -140,7 +140,8 @@ export function checkpointOf(params: Params, optimizer: OptimizerState, progress
   };
 }
 
-function lazily(tensors: ReadonlyMap<string, tf.Tensor>): Map<string, LazyRawTensor> {
+/** Tensors that leave the engine one by one, as they are written. */
+export function lazily(tensors: ReadonlyMap<string, tf.Tensor>): Map<string, LazyRawTensor> {
   const lazy = ([name, tensor]: [string, tf.Tensor]): [string, LazyRawTensor] => [
     name,
     {
