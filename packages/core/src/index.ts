@@ -1,5 +1,6 @@
 export * from "./engine/index.js";
 export * from "./errors.js";
+export * from "./evaluate/index.js";
 export { parseIdx } from "./io/idx.js";
 export { encodeNpy, encodeNpz, parseNpy, parseNpz } from "./io/npy.js";
 export {
