@@ -51,8 +51,10 @@ export interface ForeignModel {
 export interface ImportedForeign {
   readonly method: Method;
   readonly config: object;
-  /** By the method's own paths. Parameters that are not among them stay as they are initialised. */
+  /** By the method's own paths. */
   readonly parameters: ReadonlyMap<string, RawTensor>;
+  /** Beginnings of paths that the files may lack; such parameters are new. */
+  readonly optional: readonly string[];
   readonly classes?: readonly string[];
 }
 
@@ -77,8 +79,8 @@ export interface ModalityPackage {
   open(source: Source, options: OpenOptions): Dataset<Any>;
   /** Samples as rows without an encoder, the baseline of every evaluation. [n * width] */
   rawFeatures(samples: readonly Any[]): Float32Array;
-  /** Writes what `reconstruct` returned for samples of those names as `PATH.EXTENSION`, and returns the files. */
-  writeReconstruction?(reconstruction: Any, names: readonly string[], path: string): Promise<string[]>;
+  /** Writes what `reconstruct` returned as `PATH.EXTENSION`, one file or several, and returns their names. */
+  writeReconstruction?(reconstruction: Any, path: string): Promise<string[]>;
   /** A classifier that begins with the model's encoder; new parameters where the model has none. */
   createClassifier?(model: Model<Any, Any>, settings: Keys, random: Random): Model<Any, Any>;
   /** @throws UnmaskError where the files are of no known layout */

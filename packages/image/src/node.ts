@@ -1,4 +1,5 @@
 export * from "./index.js";
+export { modality } from "./modality/index.js";
 export * from "./pictures/save-picture.js";
 export * from "./read/idx-images.js";
 export * from "./read/image-folder.js";

@@ -157,6 +157,8 @@ export function lazily(tensors: ReadonlyMap<string, tf.Tensor>): Map<string, Laz
 }
 
 /** Versions that a run depends on. */
-export async function versionsInUse(files: RunFiles): Promise<Record<string, string>> {
+export async function versionsInUse(
+  files: Pick<RunFiles, "packageVersions">,
+): Promise<Record<string, string>> {
   return { ...(await files.packageVersions()), "@tensorflow/tfjs": tf.version.tfjs };
 }

@@ -31,7 +31,7 @@ export interface ImageFolder extends Dataset<ImageSample> {
 }
 
 /** Images of at most so many pixels are decoded whole, kept if there is room, and resampled in memory. */
-const SMALL_IMAGE = 2 ** 18;
+const SMALL_IMAGE = 2 ** 16;
 
 /**
  * The png, jpg, webp, tiff, avif, gif (first frame) and npy files of a folder and its sub-folders, sorted by path. Files
@@ -41,19 +41,45 @@ const SMALL_IMAGE = 2 ** 18;
  * @throws UnmaskError when the folder holds no image. `get` throws a BadSampleError for a file that cannot be read.
  */
 export function imageFolder(directory: string, options: ImageFolderOptions = {}): ImageFolder {
+  const { paths, ignored } = listFolder(directory);
+  const dataset = readImages("imageFolder", directory, paths, options, folderClasses(paths, options.classes));
+  return {
+    ...dataset,
+    name: directory,
+    ignored,
+    fingerprint: () => fingerprintOf(directory, paths, options),
+  };
+}
+
+/** Single image files, without classes; read as {@link imageFolder} reads them. */
+export function imageFiles(
+  files: readonly string[],
+  options: Omit<ImageFolderOptions, "classes"> = {},
+): Dataset<ImageSample> {
+  return readImages("imageFiles", "", files, options, {});
+}
+
+function readImages(
+  caller: string,
+  directory: string,
+  paths: readonly string[],
+  options: ImageFolderOptions,
+  { classes, labels }: ReturnType<typeof folderClasses>,
+): Dataset<ImageSample> {
   const { channels = 3, background = 1, cache = 256 * 2 ** 20 } = options;
   expect(
     channels === "auto" || (Number.isInteger(channels) && channels > 0),
-    `imageFolder: channels must be a positive integer or "auto", got ${channels}`,
+    `${caller}: channels must be a positive integer or "auto", got ${channels}`,
   );
-  const { paths, ignored } = listFolder(directory);
-  const viewer = createViewer({ augment: "crop-flip", ...options }, "imageFolder");
-  const { classes, labels } = folderClasses(paths, options.classes);
+  const viewer = createViewer({ augment: "crop-flip", ...options }, caller);
   const kept = createPixelCache(cache);
 
   async function get(index: number, random?: Random): Promise<ImageSample> {
     const path = paths[index];
-    expect(path !== undefined, `${directory}: there is no image ${index}; indices are 0-${paths.length - 1}`);
+    expect(
+      path !== undefined,
+      `${directory || caller}: there is no image ${index}; indices are 0-${paths.length - 1}`,
+    );
     const small = kept.get(index);
     const picture = small ? viewer.take(small, random) : await readPicture(index, path, random);
     return labels ? { ...picture, label: labels[index]! } : picture;
@@ -83,26 +109,28 @@ export function imageFolder(directory: string, options: ImageFolderOptions = {})
     }
   }
 
-  async function fingerprint(): Promise<string> {
-    const hash = createHash("sha256");
-    const { size, resize } = options;
-    hash.update(JSON.stringify({ size, resize, channels, background }));
-    for (const path of paths) {
-      const file = await stat(join(directory, path)).catch(() => undefined);
-      hash.update(JSON.stringify([path, file?.size, file?.mtimeMs]));
-    }
-    return hash.digest("hex");
-  }
-
-  const dataset = createDataset<ImageSample>({
-    name: directory,
+  return createDataset<ImageSample>({
+    name: paths.length === 1 ? paths[0]! : `${paths.length} images`,
     length: paths.length,
     ...(labels && { labels }),
     ...(classes && { classes }),
     nameOf: (index) => paths[index] ?? String(index),
     get,
   });
-  return { ...dataset, ignored, fingerprint };
+}
+
+async function fingerprintOf(
+  directory: string,
+  paths: readonly string[],
+  { size, resize, channels = 3, background = 1 }: ImageFolderOptions,
+): Promise<string> {
+  const hash = createHash("sha256");
+  hash.update(JSON.stringify({ size, resize, channels, background }));
+  for (const path of paths) {
+    const file = await stat(join(directory, path)).catch(() => undefined);
+    hash.update(JSON.stringify([path, file?.size, file?.mtimeMs]));
+  }
+  return hash.digest("hex");
 }
 
 /** libvips says the same on several lines. */

@@ -1,0 +1,71 @@
+/** A vision transformer for classification that begins with the encoder of another model. */
+import * as tf from "@tensorflow/tfjs";
+import {
+  assign,
+  bindModel,
+  expect,
+  flatten,
+  interpolatePositions,
+  type Keys,
+  type Model,
+  patchGrid,
+  type Random,
+  resolveConfig,
+  tidy,
+} from "@unmask/core";
+import { type VitConfig, vit } from "../methods/vit.js";
+
+/** Keys of an encoder's config that its classifier has too. */
+const SHARED = [
+  "imageSize",
+  "patchSize",
+  "channels",
+  "mean",
+  "std",
+  "width",
+  "depth",
+  "heads",
+  "mlpRatio",
+  "qkvBias",
+  "activation",
+  "epsilon",
+];
+
+/**
+ * A `vit` with the weights of a masked autoencoder's encoder, or of another `vit`. The position table is interpolated
+ * where `settings.imageSize` differs; the head is new where the number of classes differs.
+ * @param settings keys of the classifier's config; `classes` is among them
+ */
+export function createVitClassifier(model: Model, settings: Keys, random: Random): Model {
+  const source = model.config as Readonly<Record<string, unknown>>;
+  const known = model.method.id === vit.id ? Object.keys(source) : SHARED;
+  const inherited = Object.fromEntries(known.map((key) => [key, source[key]]));
+  const config = resolveConfig(vit, { ...inherited, ...settings } as Parameters<
+    typeof resolveConfig<typeof vit>
+  >[1]);
+  const flat = flatten(model.params);
+  expect(
+    flat.has("patch_embed.proj.weight") && flat.has("pos_embed"),
+    `finetune: ${model.method.id} has no encoder that a vision transformer could begin with`,
+  );
+  const params = tidy(() => vit.init(config, random));
+  tf.tidy(() => {
+    const values = new Map<string, tf.Tensor>();
+    for (const [path, own] of flatten(params)) {
+      const value = path === "pos_embed" ? positionsFor(config, source, flat.get(path)!) : flat.get(path);
+      const newHead = path.startsWith("head.") && value?.shape[0] !== own.shape[0];
+      if (value !== undefined && !newHead) values.set(path, value);
+    }
+    assign(params, values, { strict: false });
+  });
+  return bindModel(vit, config, params) as unknown as Model;
+}
+
+function positionsFor(config: VitConfig, source: Keys, table: tf.Tensor): tf.Tensor {
+  const { imageSize, patchSize } = source as unknown as VitConfig;
+  const [from, to] = [patchGrid(imageSize, patchSize), patchGrid(config.imageSize, config.patchSize)];
+  if (from.every((count, axis) => count === to[axis])) return table;
+  return interpolatePositions(table as tf.Tensor3D, from as [number, number], to as [number, number], {
+    cls: 1,
+  });
+}

@@ -1,0 +1,29 @@
+/** Images, for tools that know no modality. */
+import type { ModalityPackage } from "@unmask/core";
+import { mae } from "../methods/mae.js";
+import { vit } from "../methods/vit.js";
+import { gridImages, pictureGrid } from "../pictures/grid.js";
+import { savePicture } from "../pictures/save-picture.js";
+import { createVitClassifier } from "./classifier.js";
+import { configureImages } from "./configure.js";
+import { imageDataSchema, openImages, rawPixels } from "./data.js";
+import { exportImageModel, importImageModel } from "./foreign.js";
+
+export const modality = {
+  name: "image",
+  samples: "images",
+  methods: [mae, vit],
+  defaultMethod: mae.id,
+  dataSchema: imageDataSchema,
+  configure: configureImages,
+  open: openImages,
+  rawFeatures: rawPixels,
+  async writeReconstruction(reconstruction, path) {
+    const file = `${path}.png`;
+    await savePicture(file, pictureGrid(await gridImages(reconstruction)));
+    return [file];
+  },
+  createClassifier: createVitClassifier,
+  importModel: importImageModel,
+  exportModel: exportImageModel,
+} satisfies ModalityPackage;
