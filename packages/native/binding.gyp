@@ -8,6 +8,7 @@
       "cpp/kernels/layout.cc",
       "cpp/kernels/layer-norm.cc",
       "cpp/kernels/attention.cc",
+      "cpp/kernels/conv.cc",
       "cpp/kernels/optimizer.cc"
     ],
     "sanitize%": "<!(node -p \"process.env.UNMASK_SANITIZE || ''\")"

@@ -156,6 +156,9 @@ export interface Addon {
     e: number,
     scale: number,
   ): void;
+  conv2d(x: Floats, filter: Floats, y: Floats, geometry: Ints): void;
+  conv2d_input_grad(dy: Floats, filter: Floats, dx: Floats, geometry: Ints): void;
+  conv2d_filter_grad(x: Floats, dy: Floats, dfilter: Floats, geometry: Ints): void;
   adamw(
     params: Floats[],
     grads: Floats[],

@@ -187,6 +187,36 @@ describe("fused kernels agree with their compositions", () => {
     );
   });
 
+  it("UnmaskConv2d and its gradients", () => {
+    const pair = (max: number) => fc.tuple(size(max), size(max));
+    const shapes = fc.record({
+      ...{ b: size(3), grid: fc.tuple(fc.integer({ min: 5, max: 11 }), fc.integer({ min: 5, max: 11 })) },
+      ...{ kernel: pair(3), stride: pair(3), dilation: pair(2), padding: fc.tuple(fc.nat(2), fc.nat(2)) },
+      ...{ groups: fc.constantFrom(1, 2, 5), inGroup: size(6), outGroup: size(6) },
+    });
+    run(
+      fc.property(shapes, ({ b, grid, kernel, groups, inGroup, outGroup, ...rest }) => {
+        const attrs = { ...rest, groups };
+        const x = sample([b, ...grid, groups * inGroup]);
+        const weight = sample([groups * outGroup, inGroup, ...kernel]);
+        const extent = (d: 0 | 1) =>
+          Math.floor(
+            (grid[d] + 2 * rest.padding[d] - rest.dilation[d] * (kernel[d] - 1) - 1) / rest.stride[d],
+          ) + 1;
+        const dy = sample([b, extent(0), extent(1), groups * outGroup]);
+        agree("UnmaskConv2d", { x, weight }, attrs);
+        agree("UnmaskConv2dInputGrad", { dy, weight }, { ...attrs, size: grid });
+        agree("UnmaskConv2dWeightGrad", { x, dy }, { ...attrs, kernel });
+      }),
+      60,
+    );
+    const depthwise = { stride: [1, 1], padding: [1, 1], dilation: [1, 1], groups: 19 };
+    const [x, weight, dy] = [sample([2, 7, 6, 19]), sample([19, 1, 3, 3]), sample([2, 7, 6, 19])];
+    agree("UnmaskConv2d", { x, weight }, depthwise);
+    agree("UnmaskConv2dInputGrad", { dy, weight }, { ...depthwise, size: [7, 6] });
+    agree("UnmaskConv2dWeightGrad", { x, dy }, { ...depthwise, kernel: [3, 3] });
+  });
+
   it("every operation of core has a kernel here", () => {
     const missing = [...kernels.keys()].filter((name) => tf.getKernel(name, "native") === undefined);
     expect(missing).toEqual([]);

@@ -78,7 +78,7 @@ void attention(const float* q, int64_t q_offset, int64_t q_row, const float* k, 
     for (int64_t i0 = 0; i0 < n; i0 += kQueries) {
       const int64_t rows = n - i0 < kQueries ? n - i0 : kQueries;
       const float* queries = q + q_offset + (b * n + i0) * q_row + h * e;
-      Gemm product{rows, m, e, {queries, q_row, 1}, {keys, 1, kv_row}, scores, m, {}, nullptr};
+      Gemm product{rows, m, e, {queries, q_row, 1}, {keys, 1, kv_row}, scores, m, {}};
       product.epilogue.alpha = scale;
       gemm_serial(product);
       for (int64_t i = 0; i < rows; i++) {
@@ -90,7 +90,7 @@ void attention(const float* q, int64_t q_offset, int64_t q_row, const float* k, 
         const float inverse = 1.0f / sum;
         for (int64_t j = 0; j < m; j++) row[j] *= inverse;
       }
-      gemm_serial({rows, e, m, {scores, m, 1}, {values, kv_row, 1}, out + (b * n + i0) * out_row + h * e, out_row, {}, nullptr});
+      gemm_serial({rows, e, m, {scores, m, 1}, {values, kv_row, 1}, out + (b * n + i0) * out_row + h * e, out_row, {}});
     }
   });
 }
@@ -111,10 +111,10 @@ void attention_grad(const float* dout, const float* q, int64_t q_offset, int64_t
     const float *douts = dout + b * n * out_row + h * e, *outs = out + b * n * out_row + h * e;
     float* weights = scratch(Slot::scores, n * m);  // P, [N, M]
     float* grads = dlogits ? dlogits + task * n * m : scratch(Slot::rows, n * m);
-    Gemm product{n, m, e, {queries, q_row, 1}, {keys, 1, kv_row}, weights, m, {}, nullptr};
+    Gemm product{n, m, e, {queries, q_row, 1}, {keys, 1, kv_row}, weights, m, {}};
     product.epilogue.alpha = scale;
     gemm_serial(product);
-    gemm_serial({n, m, e, {douts, out_row, 1}, {values, 1, kv_row}, grads, m, {}, nullptr});  // dP
+    gemm_serial({n, m, e, {douts, out_row, 1}, {values, 1, kv_row}, grads, m, {}});  // dP
     for (int64_t i = 0; i < n; i++) {
       float *p = weights + i * m, *g = grads + i * m;
       extra.add(p, b, h, i, m);
@@ -124,12 +124,12 @@ void attention_grad(const float* dout, const float* q, int64_t q_offset, int64_t
       for (; j + W <= m; j += W) store(g + j, load(p + j) * (load(g + j) - spread));
       for (; j < m; j++) g[j] = p[j] * (g[j] - spread);
     }
-    Gemm to_q{n, e, m, {grads, m, 1}, {keys, kv_row, 1}, dqueries, q_row, {}, nullptr};
-    Gemm to_k{m, e, n, {grads, 1, m}, {queries, q_row, 1}, dkeys, kv_row, {}, nullptr};
+    Gemm to_q{n, e, m, {grads, m, 1}, {keys, kv_row, 1}, dqueries, q_row, {}};
+    Gemm to_k{m, e, n, {grads, 1, m}, {queries, q_row, 1}, dkeys, kv_row, {}};
     to_q.epilogue.alpha = to_k.epilogue.alpha = scale;
     gemm_serial(to_q);
     gemm_serial(to_k);
-    gemm_serial({m, e, n, {weights, 1, m}, {douts, out_row, 1}, dvalues, kv_row, {}, nullptr});
+    gemm_serial({m, e, n, {weights, 1, m}, {douts, out_row, 1}, dvalues, kv_row, {}});
   });
 }
 

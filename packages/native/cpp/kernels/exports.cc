@@ -8,6 +8,7 @@ static const Export kExports[] = {
     UNMASK_EXPORT(add_n),       UNMASK_EXPORT(select),     UNMASK_EXPORT(fill),            UNMASK_EXPORT(reduce),
     UNMASK_EXPORT(softmax),     UNMASK_EXPORT(copy),       UNMASK_EXPORT(gather_rows),     UNMASK_EXPORT(segment_sum),
     UNMASK_EXPORT(layer_norm),  UNMASK_EXPORT(layer_norm_grad), UNMASK_EXPORT(attention),  UNMASK_EXPORT(attention_grad),
+    UNMASK_EXPORT(conv2d),      UNMASK_EXPORT(conv2d_input_grad), UNMASK_EXPORT(conv2d_filter_grad),
     UNMASK_EXPORT(adamw),       UNMASK_EXPORT(ema),        UNMASK_EXPORT(norm),
 };
 

@@ -48,6 +48,11 @@ void attention_grad(const float* dout, const float* q, int64_t q_offset, int64_t
                     const int32_t* bias_strides, const float* out, const float* lse, float* dq, float* dk, float* dv,
                     float* dlogits, int64_t batch, int64_t heads, int64_t n, int64_t m, int64_t e, float scale);
 
+// conv.cc
+void conv2d(const float* x, const float* filter, float* y, const int32_t* geometry);
+void conv2d_input_grad(const float* dy, const float* filter, float* dx, const int32_t* geometry);
+void conv2d_filter_grad(const float* x, const float* dy, float* dfilter, const int32_t* geometry);
+
 // optimizer.cc
 void adamw(const Arrays& params, const Arrays& grads, const Arrays& first, const Arrays& second, const int32_t* sizes,
            const double* rates, const double* decays, double beta1, double beta2, double epsilon, double correction1,

@@ -195,7 +195,7 @@ void multiply(const Block& block) {
     for (int64_t i = 0; i < block.rows; i += kM) {
       const int rows = static_cast<int>(block.rows - i < kM ? block.rows - i : kM);
       const Tile t{g.c + (block.i + i) * g.c_row + block.j + j, g.c_row, block.i + i, block.j + j, width,
-                   block.k0 > 0, block.k0 + block.depth == g.k, &g.epilogue};
+                   block.k0 > 0 || g.accumulate, block.k0 + block.depth == g.k, &g.epilogue};
       tile_for(rows, width <= W, packed)(block.depth, packed ? a + i * block.depth : a + i * g.a.row, g.a.row, panel, t);
     }
   }
@@ -206,7 +206,7 @@ void fill_empty(const Gemm& g) {
   for (int64_t i = 0; i < g.m; i++)
     for (int64_t j = 0; j < g.n; j += W) {
       vf sum[1][1] = {};
-      finish<1, 1>(sum, {g.c + i * g.c_row + j, g.c_row, i, j, g.n - j, false, true, &g.epilogue});
+      finish<1, 1>(sum, {g.c + i * g.c_row + j, g.c_row, i, j, g.n - j, g.accumulate, true, &g.epilogue});
     }
   if (g.a_row_sums != nullptr)
     for (int64_t i = 0; i < g.m; i++) g.a_row_sums[i] = 0;
@@ -295,7 +295,7 @@ void matmul(const float* a, int64_t a_offset, int64_t a_row, int64_t a_column, i
     return Gemm{m, n, k, {a + a_offset + i * a_batch, a_row, a_column}, {b + b_offset + i * b_batch, b_row, b_column}, c + at, n,
                 {alpha, bias, static_cast<Activation>(activation), leak, slope ? slope + at : nullptr,
                  residual ? residual + at : nullptr},
-                row_sums};
+                false, row_sums};
   };
   if (batch >= 8 || (batch > 1 && m * n * k < (1 << 20)))
     parallel(batch, [&](int64_t i) { gemm_serial(product(i)); });

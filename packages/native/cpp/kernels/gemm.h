@@ -29,6 +29,7 @@ struct Gemm {
   float* c;
   int64_t c_row;
   Epilogue epilogue;
+  bool accumulate = false;      // add to what C holds; the epilogue then sees the sum
   float* a_row_sums = nullptr;  // [M] sums over k of A, a by-product of packing; wants A's row stride to be 1
 };
 

@@ -1,4 +1,5 @@
 import { attentionKernels } from "./attention.js";
+import { convKernels } from "./conv.js";
 import { elementwiseKernels } from "./elementwise.js";
 import type { Kernels } from "./kernel.js";
 import { layoutKernels } from "./layout.js";
@@ -12,6 +13,7 @@ export const kernels: Kernels = {
   ...matmulKernels,
   ...linearKernels,
   ...attentionKernels,
+  ...convKernels,
   ...elementwiseKernels,
   ...reduceKernels,
   ...layoutKernels,

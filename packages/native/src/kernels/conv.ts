@@ -1,0 +1,204 @@
+/** Two-dimensional convolutions, channels last, with their gradients. */
+import * as tf from "@tensorflow/tfjs";
+import type { NativeBackend } from "../backend.js";
+import { type Call, copyElements, isFloat, type Kernels, stridesOf } from "./kernel.js";
+
+type Pair = readonly [number, number];
+type Size4 = readonly [number, number, number, number];
+
+interface Geometry {
+  readonly input: Size4;
+  /** [B, H', W', O] */
+  readonly output: Size4;
+  readonly kernel: Pair;
+  readonly stride: Pair;
+  readonly dilation: Pair;
+  /** Zeros above and to the left. */
+  readonly before: Pair;
+  readonly groups: number;
+}
+
+/** The fields of `Conv` in cpp/kernels/conv.cc. */
+function numbers({ input, output, kernel, stride, dilation, before, groups }: Geometry): Int32Array {
+  return Int32Array.of(...input, ...output.slice(1), ...kernel, ...stride, ...dilation, ...before, groups);
+}
+
+const isEmpty = ({ input, output, kernel }: Geometry) =>
+  [...input, ...output, ...kernel].some((n) => n === 0);
+
+/** Copies between [O, C/groups, kh, kw], core's layout, and [groups, kh, kw, C/groups, O/groups], the addon's. */
+function convertFilter(
+  backend: NativeBackend,
+  from: Float32Array,
+  to: Float32Array,
+  { output, input, kernel, groups }: Geometry,
+  direction: "in" | "out",
+): void {
+  const [out, perGroup] = [output[3] / groups, input[3] / groups];
+  const shape = [groups, kernel[0], kernel[1], perGroup, out];
+  const area = kernel[0] * kernel[1];
+  const outside = [out * perGroup * area, kernel[1], 1, area, perGroup * area];
+  const inside = stridesOf(shape);
+  const [source, target] = direction === "in" ? [outside, inside] : [inside, outside];
+  copyElements(backend, shape, from, 0, source, to, 0, target);
+}
+
+function forward(
+  backend: NativeBackend,
+  x: Float32Array,
+  filter: Float32Array,
+  geometry: Geometry,
+): tf.TensorInfo {
+  const { info, array } = backend.create([...geometry.output]);
+  if (isEmpty(geometry)) array.fill(0);
+  else backend.addon.conv2d(x, filter, array, numbers(geometry));
+  return info;
+}
+
+function inputGradient(backend: NativeBackend, dy: Float32Array, filter: Float32Array, geometry: Geometry) {
+  const { info, array } = backend.create([...geometry.input]);
+  if (isEmpty(geometry)) array.fill(0);
+  else backend.addon.conv2d_input_grad(dy, filter, array, numbers(geometry));
+  return info;
+}
+
+function filterGradient(
+  backend: NativeBackend,
+  x: Float32Array,
+  dy: Float32Array,
+  geometry: Geometry,
+  shape: number[],
+) {
+  const created = backend.create(shape);
+  if (isEmpty(geometry)) created.array.fill(0);
+  else backend.addon.conv2d_filter_grad(x, dy, created.array, numbers(geometry));
+  return created;
+}
+
+// ---- core's operations ----
+
+interface CoreAttrs {
+  readonly stride: Pair;
+  readonly padding: Pair;
+  readonly dilation: Pair;
+  readonly groups: number;
+}
+
+const coreGeometry = (attrs: object, input: Size4, output: Size4, kernel: Pair): Geometry => {
+  const { stride, padding, dilation, groups } = attrs as CoreAttrs;
+  return { input, output, kernel, stride, dilation, before: padding, groups };
+};
+
+const outputExtent = (size: number, kernel: number, stride: number, padding: number, dilation: number) =>
+  Math.floor((size + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1;
+
+/** Calls `body` with the weight in the addon's layout. */
+function withFilter(
+  backend: NativeBackend,
+  weight: tf.TensorInfo,
+  geometry: Geometry,
+  body: (filter: Float32Array) => tf.TensorInfo,
+) {
+  const filter = backend.create(weight.shape);
+  convertFilter(backend, backend.floats(weight), filter.array, geometry, "in");
+  const result = body(filter.array);
+  backend.disposeIntermediateTensorInfo(filter.info);
+  return [result];
+}
+
+const coreKernels: Kernels = {
+  UnmaskConv2d: ({ inputs, attrs, backend }) => {
+    const [x, weight] = [inputs.x!, inputs.weight!];
+    const input = x.shape as unknown as Size4;
+    const [out, , rows, columns] = weight.shape as unknown as Size4;
+    const { stride, padding, dilation } = attrs as CoreAttrs;
+    const height = outputExtent(input[1], rows, stride[0], padding[0], dilation[0]);
+    const width = outputExtent(input[2], columns, stride[1], padding[1], dilation[1]);
+    const geometry = coreGeometry(attrs, input, [input[0], height, width, out], [rows, columns]);
+    return withFilter(backend, weight, geometry, (filter) =>
+      forward(backend, backend.floats(x), filter, geometry),
+    );
+  },
+  UnmaskConv2dInputGrad: ({ inputs, attrs, backend }) => {
+    const [dy, weight] = [inputs.dy!, inputs.weight!];
+    const output = dy.shape as unknown as Size4;
+    const [, perGroup, rows, columns] = weight.shape as unknown as Size4;
+    const [height, width] = attrs.size as Pair;
+    const channels = perGroup * (attrs.groups as number);
+    const geometry = coreGeometry(attrs, [output[0], height, width, channels], output, [rows, columns]);
+    return withFilter(backend, weight, geometry, (filter) =>
+      inputGradient(backend, backend.floats(dy), filter, geometry),
+    );
+  },
+  UnmaskConv2dWeightGrad: ({ inputs, attrs, backend }) => {
+    const [x, dy] = [inputs.x!, inputs.dy!];
+    const [input, output] = [x.shape, dy.shape] as unknown as [Size4, Size4];
+    const kernel = attrs.kernel as Pair;
+    const geometry = coreGeometry(attrs, input, output, kernel);
+    const shape = [output[3], input[3] / geometry.groups, ...kernel];
+    const found = filterGradient(backend, backend.floats(x), backend.floats(dy), geometry, shape);
+    const weight = backend.create(shape);
+    convertFilter(backend, found.array, weight.array, geometry, "out");
+    backend.disposeIntermediateTensorInfo(found.info);
+    return [weight.info];
+  },
+};
+
+// ---- tfjs's kernels ----
+
+type Conv2DInfo = ReturnType<typeof tf.backend_util.computeConv2DInfo>;
+
+function tfjsGeometry(info: Conv2DInfo): Geometry {
+  return {
+    input: [info.batchSize, info.inHeight, info.inWidth, info.inChannels],
+    output: [info.batchSize, info.outHeight, info.outWidth, info.outChannels],
+    kernel: [info.filterHeight, info.filterWidth],
+    stride: [info.strideHeight, info.strideWidth],
+    dilation: [info.dilationHeight, info.dilationWidth],
+    before: [info.padInfo.top, info.padInfo.left],
+    groups: 1,
+  };
+}
+
+/** The geometry of a call of tfjs's, or undefined for one that stays with tfjs: channels first. */
+function geometryOf({ attrs }: Call, input: number[], filter: number[]): Geometry | undefined {
+  if (attrs.dataFormat !== undefined && attrs.dataFormat !== "NHWC") return undefined;
+  const info = tf.backend_util.computeConv2DInfo(
+    input as [number, number, number, number],
+    filter as [number, number, number, number],
+    attrs.strides as number,
+    (attrs.dilations as number | undefined) ?? 1,
+    attrs.pad as "same",
+    attrs.dimRoundingMode as "floor" | undefined,
+  );
+  return tfjsGeometry(info);
+}
+
+const tfjsKernels: Kernels = {
+  Conv2D: (call) => {
+    const { x, filter } = call.inputs;
+    if (!isFloat(x) || !isFloat(filter)) return undefined;
+    const geometry = geometryOf(call, x.shape, filter.shape);
+    return geometry && forward(call.backend, call.backend.floats(x), call.backend.floats(filter), geometry);
+  },
+  Conv2DBackpropInput: (call) => {
+    const { dy, filter } = call.inputs;
+    if (!isFloat(dy) || !isFloat(filter)) return undefined;
+    const geometry = geometryOf(call, call.attrs.inputShape as number[], filter.shape);
+    return (
+      geometry && inputGradient(call.backend, call.backend.floats(dy), call.backend.floats(filter), geometry)
+    );
+  },
+  Conv2DBackpropFilter: (call) => {
+    const { x, dy } = call.inputs;
+    if (!isFloat(x) || !isFloat(dy)) return undefined;
+    const shape = call.attrs.filterShape as number[];
+    const geometry = geometryOf(call, x.shape, shape);
+    return (
+      geometry &&
+      filterGradient(call.backend, call.backend.floats(x), call.backend.floats(dy), geometry, shape).info
+    );
+  },
+};
+
+export const convKernels: Kernels = { ...coreKernels, ...tfjsKernels };
