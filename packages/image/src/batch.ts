@@ -21,7 +21,7 @@ const positive = z.int().positive();
 /** A size as one number or [height, width]. */
 export const sizeSchema = (description: string) =>
   z
-    .union([positive, z.tuple([positive, positive])])
+    .union([positive, z.tuple([positive, positive]).readonly()])
     .transform((size): readonly [number, number] => (typeof size === "number" ? [size, size] : size))
     .describe(description);
 
@@ -32,11 +32,13 @@ export const imageInputShape = {
   mean: z
     .array(z.number())
     .min(1)
+    .readonly()
     .default(IMAGENET.mean)
     .describe("per-channel mean that is subtracted, white being 1"),
   std: z
     .array(z.number().positive())
     .min(1)
+    .readonly()
     .default(IMAGENET.std)
     .describe("per-channel deviation that is divided by"),
 };

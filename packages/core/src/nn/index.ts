@@ -1,5 +1,6 @@
 export * from "./attention.js";
 export * from "./batch-norm.js";
+export * from "./class-token.js";
 export * from "./conv.js";
 export * from "./init.js";
 export * from "./layer-norm.js";

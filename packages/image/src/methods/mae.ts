@@ -34,6 +34,7 @@ import {
   type PatchEmbedParams,
   parameter,
   patchify,
+  prependToken,
   type Random,
   type ReconstructOptions,
   randomMask,
@@ -182,8 +183,12 @@ export function encodeTokens(
 ): tf.Tensor3D {
   const { heads, epsilon, activation } = config;
   const cls = tf.add(params.cls_token, params.pos_embed.slice([0, 0, 0], [1, 1, -1])); // its position is a row of zeros
-  const sequence = tf.concat([tf.tile(cls, [tokens.shape[0], 1, 1]), tokens], 1);
-  const encoded = applyTransformer(params.blocks, sequence, { heads, epsilon, activation, onBlock });
+  const encoded = applyTransformer(params.blocks, prependToken(cls, tokens), {
+    heads,
+    epsilon,
+    activation,
+    onBlock,
+  });
   return applyLayerNorm(params.norm, encoded, epsilon) as tf.Tensor3D;
 }
 

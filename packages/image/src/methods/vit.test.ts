@@ -14,6 +14,8 @@ const config = {
   classes: 3,
   dropPath: 0.2,
   smoothing: 0.1,
+  mixup: 0.8,
+  cutmix: 1,
   mean: [0.5],
   std: [0.25],
 };
@@ -34,7 +36,9 @@ it("refuses samples without a label or with one beyond the classes", () => {
   const model = createModel(vit, config);
   const [sample] = samples(1, createRandom(1));
   expect(() => model.prepare([{ ...sample!, label: 3 }], createRandom(1))).toThrow(
-    "label 3, the model 3 classes",
+    "label 3 of sample 0 is outside 0..2",
   );
-  expect(() => model.prepare([{ ...sample!, label: undefined }], createRandom(1))).toThrow("label -1");
+  expect(() => model.prepare([{ ...sample!, label: undefined }], createRandom(1))).toThrow(
+    "label -1 of sample 0",
+  );
 });

@@ -19,19 +19,22 @@ import {
   crossEntropy,
   type DropPath,
   drawDropPath,
+  drawMix,
   type EncodeOptions,
-  expect,
   initLayerNorm,
   initLinear,
   initPatchEmbed,
   initTransformer,
   type LayerNormParams,
   type LinearParams,
+  mixBatch,
   type PatchEmbedParams,
   parameter,
   patchGrid,
   patchify,
+  prependToken,
   type Random,
+  softTargets,
   type TransformerOptions,
   truncatedNormal,
 } from "@unmask/core";
@@ -53,6 +56,8 @@ export interface VitConfig extends ImageInput {
   readonly pool: "cls" | "mean";
   readonly dropPath: number;
   readonly smoothing: number;
+  readonly mixup: number;
+  readonly cutmix: number;
 }
 
 const count = z.int().positive();
@@ -76,6 +81,12 @@ const schema = z.strictObject({
     .default(0)
     .describe("drop rate of the last block's branches; grows from 0"),
   smoothing: z.number().min(0).lt(1).default(0).describe("label smoothing"),
+  mixup: z.number().min(0).default(0).describe("alpha of mixup in training; 0 is none"),
+  cutmix: z
+    .number()
+    .min(0)
+    .default(0)
+    .describe("alpha of cutmix in training; 0 is none, with mixup one of the two"),
 }) satisfies z.ZodType<VitConfig>;
 
 const presets = {
@@ -129,19 +140,11 @@ function init(config: VitConfig, random: Random): VitParams {
 }
 
 function prepare(config: VitConfig, samples: readonly ImageSample[], random: Random): VitBatch {
-  const { classes, depth, dropPath, smoothing } = config;
-  const targets = new Float32Array(samples.length * classes).fill(smoothing / classes);
-  samples.forEach(({ label = -1 }, i) => {
-    expect(
-      label >= 0 && label < classes,
-      () =>
-        `vit: sample ${i} has label ${label}, the model ${classes} classes; train on labelled samples only`,
-    );
-    targets[i * classes + label]! += 1 - smoothing;
-  });
+  const { classes, depth, dropPath, smoothing, imageSize } = config;
+  const labels = samples.map(({ label = -1 }) => label);
+  const targets = tf.tensor2d(softTargets(labels, classes, smoothing), [samples.length, classes]);
   return {
-    images: imageTensor(config, samples),
-    targets: tf.tensor2d(targets, [samples.length, classes]),
+    ...mixBatch(imageTensor(config, samples), targets, drawMix(config, imageSize, random)),
     dropPath: drawDropPath(random, depth, samples.length, dropPath),
   };
 }
@@ -159,8 +162,7 @@ export function vitTokens(
   options: Pick<TransformerOptions, "dropPath" | "onBlock"> = {},
 ): tf.Tensor3D {
   const patches = applyPatchEmbed(params.patch_embed, patchify(images, patchSize));
-  const cls = tf.tile(params.cls_token, [images.shape[0], 1, 1]);
-  const tokens = tf.add(tf.concat([cls, patches], 1), params.pos_embed);
+  const tokens = tf.add(prependToken(params.cls_token, patches), params.pos_embed);
   return applyTransformer(params.blocks, tokens, { heads, epsilon, activation, ...options }) as tf.Tensor3D;
 }
 
