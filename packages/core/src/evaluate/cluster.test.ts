@@ -1,9 +1,9 @@
 import * as tf from "@tensorflow/tfjs";
 import "@tensorflow/tfjs-backend-wasm";
 import { beforeAll, describe, expect, it } from "vitest";
+import { digitsTrain, reference } from "../../test/digits.js";
 import { createRandom } from "../random.js";
 import { clusterFeatures, kMeans } from "./cluster.js";
-import { digitsTrain, reference } from "./digits.test-data.js";
 
 beforeAll(async () => {
   await tf.setBackend("wasm");

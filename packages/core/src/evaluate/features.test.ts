@@ -35,7 +35,9 @@ describe("extractFeatures", () => {
     expect([...found.features]).toEqual(kept.flatMap((i) => [i, 10 * i]));
     expect([...found.labels!]).toEqual(kept.map((i) => i % 3));
     expect(found.names).toEqual(kept.map((i) => `n${i}`));
-    expect(found.skipped).toEqual(["n0", "n4", "n5"].map((name) => ({ name, reason: "cut short" })));
+    expect(found.skipped).toEqual(
+      [0, 4, 5].map((index) => ({ index, sample: `n${index}`, reason: "cut short" })),
+    );
     expect(progress[0]).toEqual({ done: 2, total: 11, skipped: 1 });
     expect(progress.at(-1)).toEqual({ done: 11, total: 11, skipped: 3 });
   });

@@ -4,6 +4,7 @@ import { BadSampleError, expect } from "../errors.js";
 import type { Pool } from "../method.js";
 import type { Random } from "../random.js";
 import type { Dataset } from "../train/dataset.js";
+import type { SkippedSample } from "../train/loader.js";
 import type { FeatureRows } from "./labelled.js";
 
 /** Anything that turns samples into one row each: an encoder, or raw pixels for comparison. */
@@ -14,16 +15,11 @@ export interface Encoder<S> {
   encode(samples: readonly S[], options?: { pool?: Pool }): tf.Tensor;
 }
 
-export interface Skipped {
-  readonly name: string;
-  readonly reason: string;
-}
-
 export interface Features extends FeatureRows {
   /** What a person calls each row's sample. */
   readonly names: readonly string[];
   /** Samples that could not be read; they have no row. */
-  readonly skipped: readonly Skipped[];
+  readonly skipped: readonly SkippedSample[];
 }
 
 export interface FeatureOptions {
@@ -57,7 +53,7 @@ export async function extractFeatures<S>(
   );
   const encode: FeatureFunction<S> =
     typeof source === "function" ? source : (samples) => source.encode(samples, pool && { pool });
-  const skipped: Skipped[] = [];
+  const skipped: SkippedSample[] = [];
   const indices: number[] = [];
   let width = 0;
   let features = new Float32Array(0);
@@ -97,7 +93,7 @@ export async function extractFeatures<S>(
 interface ReadBatch<S> {
   readonly samples: S[];
   readonly indices: number[];
-  readonly skipped: Skipped[];
+  readonly skipped: SkippedSample[];
   readonly end: number;
 }
 
@@ -119,7 +115,7 @@ async function* readBatches<S>(
         batch.samples.push(result.value);
         batch.indices.push(start + i);
       } else if (result.reason instanceof BadSampleError)
-        batch.skipped.push({ name: dataset.nameOf(start + i), reason: result.reason.reason });
+        batch.skipped.push({ index: start + i, sample: result.reason.sample, reason: result.reason.reason });
       else throw result.reason;
     });
     return batch;

@@ -5,6 +5,7 @@ import * as tf from "@tensorflow/tfjs";
 import "@tensorflow/tfjs-backend-wasm";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
+import { digitsTest, digitsTrain } from "../../test/digits.js";
 import { BadSampleError } from "../errors.js";
 import { crossEntropy } from "../losses/cross-entropy.js";
 import type { Classifier } from "../method.js";
@@ -12,7 +13,6 @@ import { createModel } from "../model.js";
 import { applyLinear, initLinear, type LinearParams } from "../nn/linear.js";
 import { createDataset, type Dataset } from "../train/dataset.js";
 import { flatten } from "../tree.js";
-import { digitsTest, digitsTrain } from "./digits.test-data.js";
 import {
   evaluateClassifier,
   type FinetuneEvent,
@@ -125,7 +125,7 @@ describe("finetune", () => {
     expect(evaluations.map(({ epoch }) => epoch)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
     expect(evaluations[0]!.scores.top1).toBeLessThan(0.6);
     expect(last.scores.top1).toBeGreaterThan(0.92);
-    expect(last.scores.skipped).toEqual([{ name: "7", reason: "cut short" }]);
+    expect(last.scores.skipped).toEqual([{ index: 7, sample: "7", reason: "cut short" }]);
     expect(last.scores.predicted.length).toBe(499);
     expect(all.at(-1)!.type).toBe("end");
     expect(await evaluateClassifier(model, testSet)).toEqual(last.scores);

@@ -10,6 +10,7 @@ import { countBlocks } from "../optim/rules.js";
 import { tidy } from "../scope.js";
 import { type Dataset, subset } from "../train/dataset.js";
 import type { TrainEvent } from "../train/events.js";
+import type { SkippedSample } from "../train/loader.js";
 import type { TrainSettingsInput } from "../train/options.js";
 import {
   resumeTraining,
@@ -19,13 +20,13 @@ import {
   type TrainTask,
 } from "../train/train.js";
 import { flatten, type Params } from "../tree.js";
-import { extractFeatures, type FeatureOptions, type Skipped } from "./features.js";
+import { extractFeatures, type FeatureOptions } from "./features.js";
 import { commonClasses, labelledRows } from "./labelled.js";
 import { overSeeds, type Scores, type SeededScores, scoresOf } from "./scores.js";
 
 export interface ClassifierScores extends Scores {
   /** Test samples that could not be read. */
-  readonly skipped: readonly Skipped[];
+  readonly skipped: readonly SkippedSample[];
 }
 
 export type EvaluationOptions = Pick<FeatureOptions, "batchSize" | "onProgress">;

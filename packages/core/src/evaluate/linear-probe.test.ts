@@ -1,9 +1,9 @@
 import * as tf from "@tensorflow/tfjs";
 import "@tensorflow/tfjs-backend-wasm";
 import { beforeAll, describe, expect, it } from "vitest";
+import { digitsTest, digitsTrain } from "../../test/digits.js";
 import { BadSampleError } from "../errors.js";
 import { createDataset } from "../train/dataset.js";
-import { digitsTest, digitsTrain } from "./digits.test-data.js";
 import type { FeatureRows } from "./labelled.js";
 import { linearProbe, type ProbeEpoch, probeFeatures } from "./linear-probe.js";
 
@@ -91,7 +91,7 @@ describe("linearProbe", () => {
       { epochs: 50, seeds: [0, 1] },
     );
     expect(reads).toEqual({ train: 200, test: 200 });
-    expect(scores.skipped).toEqual([{ name: "3", reason: "cut short" }]);
+    expect(scores.skipped).toEqual([{ index: 3, sample: "3", reason: "cut short" }]);
     expect(scores.top1).toBeGreaterThan(0.85);
     expect(scores.predicted.length).toBe(200);
   });

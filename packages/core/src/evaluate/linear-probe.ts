@@ -17,15 +17,10 @@ import { cosineSchedule, scaleLr } from "../optim/schedule.js";
 import { createRandom, type Random } from "../random.js";
 import { tidy } from "../scope.js";
 import type { Dataset } from "../train/dataset.js";
+import type { SkippedSample } from "../train/loader.js";
 import { disposeTree, trainable } from "../tree.js";
 import { BatchNorm } from "./batch-norm.js";
-import {
-  type Encoder,
-  extractFeatures,
-  type FeatureFunction,
-  type FeatureOptions,
-  type Skipped,
-} from "./features.js";
+import { type Encoder, extractFeatures, type FeatureFunction, type FeatureOptions } from "./features.js";
 import { classificationTask, commonClasses, type FeatureRows, type LabelledRows } from "./labelled.js";
 import { overSeeds, type Scores, type SeededScores, scoresOf } from "./scores.js";
 
@@ -77,7 +72,7 @@ export interface LinearProbeOptions extends ProbeOptions {
 
 export interface LinearProbeScores extends SeededScores {
   /** Samples of train and test that could not be read. */
-  readonly skipped: readonly Skipped[];
+  readonly skipped: readonly SkippedSample[];
 }
 
 /** Extracts the features of both sets with a frozen encoder (or a function of samples) and probes them. */

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import "@tensorflow/tfjs-backend-wasm";
 import { beforeAll, describe, expect, it } from "vitest";
-import { digitsTest, digitsTrain, reference } from "./digits.test-data.js";
+import { digitsTest, digitsTrain, reference } from "../../test/digits.js";
 import type { FeatureRows } from "./labelled.js";
 import { logisticRegression } from "./logistic-regression.js";
 

@@ -1,6 +1,7 @@
 /** scikit-learn's handwritten digits as recorded for these tests: 8x8 pixels of 0..16, 500 to train and 500 to test. */
-import digits from "../../test/fixtures/evaluate/digits.json" with { type: "json" };
-import type { FeatureRows } from "./labelled.js";
+
+import type { FeatureRows } from "../src/evaluate/labelled.js";
+import digits from "./fixtures/evaluate/digits.json" with { type: "json" };
 
 const pixels = Float32Array.from(digits.pixels, (letter) => letter.charCodeAt(0) - 97);
 const labels = Int32Array.from(digits.labels, Number);
