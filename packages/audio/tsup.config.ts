@@ -1,10 +1,3 @@
-import { defineConfig } from "tsup";
+import { library } from "../../tsup.base.js";
 
-export default defineConfig({
-  entry: ["src/index.ts"],
-  format: "esm",
-  target: "es2022",
-  dts: { compilerOptions: { noEmit: false, customConditions: [] } },
-  sourcemap: true,
-  clean: true,
-});
+export default library(["src/index.ts"]);

@@ -1,18 +1,7 @@
-import { defineConfig } from "tsup";
+import { library } from "../../tsup.base.js";
 
-export default defineConfig({
-  entry: ["src/index.ts", "src/node.ts", "src/unavailable.ts"],
-  format: "esm",
-  target: "es2022",
-  dts: {
-    compilerOptions: {
-      noEmit: false,
-      customConditions: [],
-      baseUrl: ".",
-      paths: { "#node": ["./src/node.ts"] },
-    },
-  },
-  sourcemap: true,
-  clean: true,
+// "#node" is resolved by the importing environment: files in Node, an error elsewhere.
+export default library(["src/index.ts", "src/node.ts", "src/unavailable.ts"], {
   external: ["#node"],
+  paths: { "#node": ["./src/node.ts"] },
 });
