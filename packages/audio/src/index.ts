@@ -1,1 +1,1 @@
-export {};
+export * from "./spectrogram-tokens.js";

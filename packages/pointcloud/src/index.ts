@@ -1,1 +1,1 @@
-export {};
+export * from "./point-patches.js";

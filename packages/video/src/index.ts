@@ -1,1 +1,1 @@
-export {};
+export * from "./cube-tokens.js";
