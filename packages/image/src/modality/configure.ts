@@ -43,7 +43,7 @@ export async function configureImages(request: ConfigureRequest): Promise<Config
     if (given.patchSize === undefined) config.patchSize = patchSize;
     const tokens = (imageSize[0] / patchSize[0]) * (imageSize[1] / patchSize[1]);
     notes.push(
-      `images of about ${times(survey.size)} pixels: imageSize ${times(imageSize)}, patchSize ${times(patchSize)}, ${tokens} patches`,
+      `images of about ${times(survey.size)} pixels: imageSize ${times(imageSize)}, patchSize ${times(patchSize)}, ${Math.floor(tokens)} patches`,
     );
   }
   if (given.mean === undefined || given.std === undefined) {

@@ -1,0 +1,12 @@
+import type { EngineInfo, startEngine } from "@unmask/core";
+import type { Output } from "../output.js";
+
+export interface EngineOption {
+  /** As `startEngine` takes it; it says which there are. */
+  readonly engine?: Parameters<typeof startEngine>[0];
+}
+
+export function noteEngine(output: Output, { name, version, threads }: EngineInfo): void {
+  const with_ = threads === undefined ? "" : `, ${threads} thread${threads > 1 ? "s" : ""}`;
+  output.note(`engine ${name} ${version.backend}${with_}`);
+}

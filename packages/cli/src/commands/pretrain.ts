@@ -1,0 +1,81 @@
+import { resolve } from "node:path";
+import { createModel, type Model, pretrain as pretrainModel, resolveConfig, startEngine } from "@unmask/core";
+import { readRequest } from "../config/request.js";
+import { asUsage } from "../errors.js";
+import { catchInterrupt } from "../interrupt.js";
+import { loadModality, type ModalityName } from "../modalities.js";
+import { createOutput, type OutputOptions } from "../output.js";
+import { newRunPath, picturesEvery, type RunData } from "../run.js";
+import { type EngineOption, noteEngine } from "./engine-option.js";
+import { finishRun } from "./finish-run.js";
+
+export interface PretrainOptions extends OutputOptions, EngineOption {
+  readonly method?: string;
+  readonly preset?: string;
+  readonly epochs?: number;
+  readonly batchSize?: number;
+  readonly seed?: number;
+  readonly config?: string;
+  readonly set?: string[];
+  readonly out?: string;
+  readonly pictures?: number;
+  readonly evaluate?: boolean;
+  readonly strict?: boolean;
+}
+
+export async function pretrain(
+  name: ModalityName,
+  source: string,
+  options: PretrainOptions,
+): Promise<number> {
+  const output = createOutput(options);
+  const modality = await loadModality(name);
+  const { epochs, batchSize, seed, strict } = options;
+  const request = await readRequest(modality, { ...options, train: { epochs, batchSize, seed } });
+  const { method, preset, given, data, train } = request;
+  asUsage(() => resolveConfig(method, given as object));
+  noteEngine(output, await startEngine(options.engine));
+
+  const { config: settled, notes } = await modality.configure({ method, source, data, given, strict });
+  for (const note of notes) output.note(note);
+  const config = asUsage(() => resolveConfig(method, { ...settled, ...given } as object));
+  const dataset = modality.open(source, { config, data });
+  const out = options.out ?? newRunPath(method.id, source);
+  const model: Model = asUsage(() => createModel(method, config, { seed: train.seed }));
+  const pictures = options.pictures ?? picturesEvery(train.epochs ?? 100);
+  const runData: RunData = {
+    modality: name,
+    source: resolve(source),
+    options: data,
+    classes: dataset.classes && [...dataset.classes],
+    pictures,
+  };
+  output.note(
+    `${method.id}${preset ? ` ${preset}` : ""} on ${dataset.length} ${modality.samples} of ${source}, run ${out}`,
+  );
+  output.event({ type: "run", path: out, method: method.id, preset, config, data: runData });
+
+  const interrupt = catchInterrupt(() => output.note("stopping after this step; once more to leave at once"));
+  const events = pretrainModel(model, dataset, {
+    ...train,
+    out,
+    data: runData,
+    signal: interrupt.signal,
+    strict,
+  });
+  try {
+    return await finishRun(events, {
+      output,
+      modality,
+      model,
+      dataset,
+      out,
+      pictures,
+      epochs: train.epochs ?? 100,
+      evaluate: options.evaluate,
+    });
+  } finally {
+    interrupt.release();
+    model.dispose();
+  }
+}
