@@ -74,7 +74,10 @@ export function assign(
     );
   }
   tf.tidy(() => {
-    for (const [path, value] of values) flat.get(path)?.assign(value.clone());
+    for (const [path, value] of values) {
+      const variable = flat.get(path);
+      variable?.assign(value.cast(variable.dtype)); // counters are integers, files may hold them as floats
+    }
   });
   return { missing, unexpected };
 }

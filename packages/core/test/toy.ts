@@ -9,6 +9,7 @@ import { applyLinear, initLinear, type LinearParams } from "../src/nn/linear.js"
 import { createRandom, type Random } from "../src/random.js";
 import { createDataset, type Dataset } from "../src/train/dataset.js";
 import type { TrainEvent } from "../src/train/events.js";
+import { buffer } from "../src/tree.js";
 
 export interface ToyConfig {
   readonly width: number;
@@ -24,6 +25,8 @@ interface ToyBatch {
 }
 
 interface ToyParams {
+  /** int32 scalar, not trained: what a counter of batch norm is. */
+  readonly counter: tf.Variable;
   readonly encoder: LinearParams;
   readonly decoder: LinearParams;
 }
@@ -40,6 +43,7 @@ export const toy = {
   }),
   presets: {},
   init: ({ width, hidden }, random): ToyParams => ({
+    counter: buffer(tf.scalar(0, "int32")),
     encoder: initLinear(random, width, hidden),
     decoder: initLinear(random, hidden, width),
   }),

@@ -132,6 +132,15 @@ describe("resume", () => {
       expect(flatten(again.model.params).get(path)!.dataSync(), path).toEqual(variable.dataSync());
   });
 
+  it("restores what is not trained, integers too", async () => {
+    const out = join(home, "counted");
+    const model = newModel();
+    model.params.counter.assign(tf.scalar(9, "int32"));
+    await leaveAt(pretrain(model, newData(), { ...options, out }), ({ type }) => type === "checkpoint");
+    const counter = flatten((await resumed(out)).model.params).get("counter")!;
+    expect([counter.dtype, counter.dataSync()[0]]).toEqual(["int32", 9]);
+  });
+
   it("opens the data by what the run recorded", async () => {
     const out = join(home, "described");
     const data = { folder: "vectors", count: 50 };

@@ -238,6 +238,11 @@ describe("train", () => {
     await expect(collect(train(task, toyData()))).rejects.toThrow(/norm of the gradients is NaN at step 1/);
   });
 
+  it("stops at a named part that is not finite, which no total may hide", async () => {
+    const task = taskWith(newModel(), (terms) => ({ ...terms, size: tf.scalar(Number.NaN) }));
+    await expect(collect(train(task, toyData()))).rejects.toThrow(/the size is NaN at step 1/);
+  });
+
   it("scales the rate of each block by layer decay", async () => {
     const first = tf.variable(tf.scalar(1));
     const second = tf.variable(tf.scalar(1));

@@ -215,8 +215,9 @@ class Training<S, B extends Batch> {
       settings.accumulate,
     );
     try {
-      if (!allFinite(losses)) {
-        const stop = this.stopped("not finite", this.notFinite(losses));
+      const broken = findNotFinite(losses);
+      if (broken !== undefined) {
+        const stop = this.stopped("not finite", this.notFinite(broken));
         yield stop;
         throw new UnmaskError(stop.message);
       }
@@ -297,16 +298,18 @@ class Training<S, B extends Batch> {
     return { type: "stop", reason, step: this.progress.step, message, checkpoint: this.saved } as const;
   }
 
-  private notFinite({ loss, gradNorm }: Omit<Gradients, "gradients">): string {
-    const what = Number.isFinite(loss) ? `norm of the gradients is ${gradNorm}` : `loss is ${loss}`;
+  private notFinite(what: string): string {
     const saved =
       this.saved === undefined ? "nothing was saved" : `the last good checkpoint is ${this.saved}`;
     return `train: the ${what} at step ${this.progress.step + 1}; ${saved}; lower the learning rate, lengthen the warm-up or set clip`;
   }
 }
 
-function allFinite({ loss, terms, gradNorm }: Omit<Gradients, "gradients">): boolean {
-  return [loss, gradNorm, ...Object.values(terms)].every(Number.isFinite);
+/** The first value that is not finite, named; undefined when all are. */
+function findNotFinite({ loss, terms, gradNorm }: Omit<Gradients, "gradients">): string | undefined {
+  const named = { loss, ...terms, "norm of the gradients": gradNorm };
+  const found = Object.entries(named).find(([, value]) => !Number.isFinite(value));
+  return found && `${found[0]} is ${found[1]}`;
 }
 
 function describeRun<S, B extends Batch>(
