@@ -1,7 +1,7 @@
 /** Core's attention operations; see `UnmaskAttention` in @unmask/core. */
 import type * as tf from "@tensorflow/tfjs";
 import type { NativeBackend } from "../backend.js";
-import { broadcastStrides, type Call, type Kernels } from "./kernel.js";
+import { broadcastStrides, type Call, type Kernels, requireShapes, sizeOf } from "./kernel.js";
 import { reduceAxes, SUM } from "./reduce.js";
 
 /** Where queries, keys and values lie: in three tensors, or in one with rows [q | k | v]. */
@@ -17,11 +17,28 @@ interface Projections {
   readonly width: number;
 }
 
-function projections({ inputs, backend }: Call): Projections {
+/** The gradient's further inputs. */
+function fitsOutput(
+  { dout, out, lse }: Call["inputs"],
+  batch: number,
+  n: number,
+  width: number,
+  heads: number,
+) {
+  const full = [dout, out].every((x) => x === undefined || sizeOf(x.shape) === batch * n * width);
+  return full && (lse === undefined || sizeOf(lse.shape) === batch * heads * n);
+}
+
+function projections({ inputs, attrs, backend }: Call): Projections {
   if (inputs.qkv !== undefined) {
     const [batch, n, triple] = inputs.qkv.shape as [number, number, number];
     const all = backend.floats(inputs.qkv);
     const width = triple / 3;
+    requireShapes(
+      Number.isInteger(width / (attrs.heads as number)) &&
+        fitsOutput(inputs, batch, n, width, attrs.heads as number),
+      `attention: qkv [${inputs.qkv.shape}] is not [B, N, 3 * heads * width] for ${attrs.heads} heads`,
+    );
     const rows = { q: triple, kv: triple };
     return { q: all, k: all, v: all, offsets: [0, width, 2 * width], rows, batch, n, m: n, width };
   }
@@ -46,6 +63,10 @@ function projections({ inputs, backend }: Call): Projections {
 
 function biasOf(backend: NativeBackend, bias: tf.TensorInfo | undefined, full: number[]) {
   if (bias === undefined) return { data: null, strides: null };
+  requireShapes(
+    bias.shape.length === 4 && bias.shape.every((size, d) => size === 1 || size === full[d]),
+    `attention: bias [${bias.shape}] does not broadcast to [${full}]`,
+  );
   return { data: backend.floats(bias), strides: Int32Array.from(broadcastStrides(bias.shape, full)) };
 }
 

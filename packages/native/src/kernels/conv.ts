@@ -1,7 +1,7 @@
 /** Two-dimensional convolutions, channels last, with their gradients. */
 import * as tf from "@tensorflow/tfjs";
 import type { NativeBackend } from "../backend.js";
-import { type Call, copyElements, isFloat, type Kernels, stridesOf } from "./kernel.js";
+import { type Call, copyElements, isFloat, type Kernels, requireShapes, stridesOf } from "./kernel.js";
 
 type Pair = readonly [number, number];
 type Size4 = readonly [number, number, number, number];
@@ -92,6 +92,23 @@ const coreGeometry = (attrs: object, input: Size4, output: Size4, kernel: Pair):
 const outputExtent = (size: number, kernel: number, stride: number, padding: number, dilation: number) =>
   Math.floor((size + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1;
 
+/** The addon reads memory by these numbers. */
+function check(
+  name: string,
+  { input, output, kernel, stride, dilation, before, groups }: Geometry,
+  weight: number[],
+) {
+  const axes = [0, 1] as const;
+  const fits = axes.every(
+    (d) => output[1 + d] === outputExtent(input[1 + d]!, kernel[d], stride[d], before[d], dilation[d]),
+  );
+  const channels = weight[0] === output[3] && weight[1]! * groups === input[3] && output[3] % groups === 0;
+  requireShapes(
+    fits && channels && input[0] === output[0],
+    `${name}: input [${input}], output [${output}] and weight [${weight}] do not fit`,
+  );
+}
+
 /** Calls `body` with the weight in the addon's layout. */
 function withFilter(
   backend: NativeBackend,
@@ -115,6 +132,7 @@ const coreKernels: Kernels = {
     const height = outputExtent(input[1], rows, stride[0], padding[0], dilation[0]);
     const width = outputExtent(input[2], columns, stride[1], padding[1], dilation[1]);
     const geometry = coreGeometry(attrs, input, [input[0], height, width, out], [rows, columns]);
+    check("UnmaskConv2d", geometry, weight.shape);
     return withFilter(backend, weight, geometry, (filter) =>
       forward(backend, backend.floats(x), filter, geometry),
     );
@@ -126,6 +144,7 @@ const coreKernels: Kernels = {
     const [height, width] = attrs.size as Pair;
     const channels = perGroup * (attrs.groups as number);
     const geometry = coreGeometry(attrs, [output[0], height, width, channels], output, [rows, columns]);
+    check("UnmaskConv2dInputGrad", geometry, weight.shape);
     return withFilter(backend, weight, geometry, (filter) =>
       inputGradient(backend, backend.floats(dy), filter, geometry),
     );
@@ -136,6 +155,7 @@ const coreKernels: Kernels = {
     const kernel = attrs.kernel as Pair;
     const geometry = coreGeometry(attrs, input, output, kernel);
     const shape = [output[3], input[3] / geometry.groups, ...kernel];
+    check("UnmaskConv2dWeightGrad", geometry, shape);
     const found = filterGradient(backend, backend.floats(x), backend.floats(dy), geometry, shape);
     const weight = backend.create(shape);
     convertFilter(backend, found.array, weight.array, geometry, "out");
@@ -160,8 +180,8 @@ function tfjsGeometry(info: Conv2DInfo): Geometry {
   };
 }
 
-/** The geometry of a call of tfjs's, or undefined for one that stays with tfjs: channels first. */
-function geometryOf({ attrs }: Call, input: number[], filter: number[]): Geometry | undefined {
+/** The geometry of a call of tfjs's, or undefined for one that stays with tfjs: channels first, odd shapes. */
+function geometryOf({ attrs, inputs }: Call, input: number[], filter: number[]): Geometry | undefined {
   if (attrs.dataFormat !== undefined && attrs.dataFormat !== "NHWC") return undefined;
   const info = tf.backend_util.computeConv2DInfo(
     input as [number, number, number, number],
@@ -171,7 +191,9 @@ function geometryOf({ attrs }: Call, input: number[], filter: number[]): Geometr
     attrs.pad as "same",
     attrs.dimRoundingMode as "floor" | undefined,
   );
-  return tfjsGeometry(info);
+  const geometry = tfjsGeometry(info);
+  const { dy } = inputs;
+  return dy !== undefined && dy.shape.join() !== geometry.output.join() ? undefined : geometry;
 }
 
 const tfjsKernels: Kernels = {

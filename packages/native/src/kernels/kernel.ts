@@ -96,6 +96,11 @@ export const isFloat = (tensor: tf.TensorInfo | undefined): tensor is tf.TensorI
 export const isStored = (dtype: string): dtype is Dtype =>
   dtype === "float32" || dtype === "int32" || dtype === "bool";
 
+/** Shapes decide which memory the addon touches: what it is given is checked, also where core has checked before. */
+export function requireShapes(fit: boolean, message: string): asserts fit {
+  if (!fit) throw new Error(message);
+}
+
 /** The elements of a tensor in the array type of its dtype. */
 export function storageOf(backend: NativeBackend, tensor: tf.TensorInfo): Storage {
   if (tensor.dtype === "float32") return backend.floats(tensor);

@@ -1,7 +1,16 @@
 /** Moving elements: transpose, slice, concat, pad, tile, gather. */
 import * as tf from "@tensorflow/tfjs";
 import type { NativeBackend } from "../backend.js";
-import { copyElements, isFloat, isStored, type Kernels, sizeOf, storageOf, stridesOf } from "./kernel.js";
+import {
+  copyElements,
+  isFloat,
+  isStored,
+  type Kernels,
+  requireShapes,
+  sizeOf,
+  storageOf,
+  stridesOf,
+} from "./kernel.js";
 
 export const layoutKernels: Kernels = {
   Transpose: ({ inputs, attrs, backend }) => {
@@ -173,6 +182,10 @@ export const layoutKernels: Kernels = {
   UnmaskSegmentSum: ({ inputs, attrs, backend }) => {
     const [rows, width] = inputs.x!.shape as [number, number];
     const count = attrs.count as number;
+    requireShapes(
+      sizeOf(inputs.segments!.shape) === rows,
+      `UnmaskSegmentSum: expected ${rows} segments, got [${inputs.segments!.shape}]`,
+    );
     const { info, array } = backend.create([count, width]);
     const [order, starts] = [backend.create([rows], "int32"), backend.create([count + 1], "int32")];
     const [source, segments] = [backend.floats(inputs.x!), backend.ints(inputs.segments!)];
@@ -192,6 +205,10 @@ function takeRows(
 ): tf.TensorInfo {
   const [rows, width] = x.shape as [number, number];
   const selected = sizeOf(index.shape);
+  requireShapes(
+    fill === undefined || sizeOf(fill.shape) === width,
+    `${name}: expected ${width} values to fill with, got [${fill?.shape}]`,
+  );
   const { info, array } = backend.create([selected, width]);
   const blank = fill === undefined ? null : backend.floats(fill);
   if (

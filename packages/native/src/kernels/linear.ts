@@ -2,11 +2,15 @@
 
 import type * as tf from "@tensorflow/tfjs";
 import type { Call, Kernels } from "./kernel.js";
-import { sizeOf } from "./kernel.js";
+import { requireShapes, sizeOf } from "./kernel.js";
 import { activationNumber, product } from "./matmul.js";
 
 const optional = ({ backend }: Call, tensor: tf.TensorInfo | undefined) =>
   tensor === undefined ? null : backend.floats(tensor);
+
+/** An absent tensor, or one of so many elements. */
+const holds = (tensor: tf.TensorInfo | undefined, size: number) =>
+  tensor === undefined || sizeOf(tensor.shape) === size;
 
 export const linearKernels: Kernels = {
   UnmaskLinear: (call) => {
@@ -15,6 +19,10 @@ export const linearKernels: Kernels = {
     const activation = activationNumber(call.attrs.activation as string)!;
     const [rows, width] = x!.shape as [number, number];
     const out = weight!.shape[0]!;
+    requireShapes(
+      weight!.shape[1] === width && holds(bias, out) && holds(residual, rows * out),
+      `UnmaskLinear: x [${x!.shape}], weight [${weight!.shape}], bias [${bias?.shape}] and residual [${residual?.shape}] do not fit`,
+    );
     const y = backend.create([rows, out]);
     const slope = activation === 0 ? undefined : backend.create([rows, out]);
     product(backend, backend.floats(x!), false, backend.floats(weight!), true, y.array, [rows, out, width], {
@@ -31,6 +39,10 @@ export const linearKernels: Kernels = {
     const { dy, x, weight, slope } = call.inputs;
     const [rows, width] = x!.shape as [number, number];
     const out = weight!.shape[0]!;
+    requireShapes(
+      weight!.shape[1] === width && holds(dy, rows * out) && holds(slope, rows * out),
+      `UnmaskLinearGrad: dy [${dy!.shape}], x [${x!.shape}], weight [${weight!.shape}] and slope [${slope?.shape}] do not fit`,
+    );
     let inner = backend.floats(dy!); // [R, O], gradient before the activation
     let scratch: tf.TensorInfo | undefined;
     if (slope !== undefined) {
@@ -71,6 +83,10 @@ export const linearKernels: Kernels = {
     const { backend, attrs } = call;
     const { x, weight, bias } = call.inputs;
     const [rows, width] = x!.shape as [number, number];
+    requireShapes(
+      holds(weight, width) && holds(bias, width),
+      `UnmaskLayerNorm: x [${x!.shape}], weight [${weight?.shape}] and bias [${bias?.shape}] do not fit`,
+    );
     const [y, mean, rstd] = [backend.create([rows, width]), backend.create([rows]), backend.create([rows])];
     backend.addon.layer_norm(
       ...([backend.floats(x!), optional(call, weight), optional(call, bias)] as const),
@@ -83,6 +99,10 @@ export const linearKernels: Kernels = {
     const { backend, attrs } = call;
     const { dy, x, mean, rstd, weight } = call.inputs;
     const [rows, width] = x!.shape as [number, number];
+    requireShapes(
+      holds(dy, rows * width) && holds(mean, rows) && holds(rstd, rows) && holds(weight, width),
+      `UnmaskLayerNormGrad: dy [${dy!.shape}], x [${x!.shape}] and weight [${weight?.shape}] do not fit`,
+    );
     const dx = backend.create([rows, width]);
     const affine = attrs.affine ? [backend.create([width]), backend.create([width])] : [];
     backend.addon.layer_norm_grad(

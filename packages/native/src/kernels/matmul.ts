@@ -56,7 +56,7 @@ export function product(
 
 function matMul({ inputs, attrs, backend }: Call, epilogue: Epilogue = {}): tf.TensorInfo | undefined {
   const { a, b } = inputs;
-  if (!isFloat(a) || !isFloat(b)) return undefined;
+  if (!isFloat(a) || !isFloat(b) || a.shape.length < 2 || b.shape.length < 2) return undefined;
   const { transposeA, transposeB } = attrs as { transposeA: boolean; transposeB: boolean };
   const [aRows, aColumns] = a.shape.slice(-2) as [number, number];
   const [bRows, bColumns] = b.shape.slice(-2) as [number, number];
