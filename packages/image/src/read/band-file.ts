@@ -1,10 +1,8 @@
 /** Images of any number of bands and any kind of number: TIFF as satellites and microscopes write it, and NumPy arrays. */
-import { expect, FormatError, parseNpy, type RawTensor, rawTensor, toFloat32 } from "@unmask/core";
+import { FormatError, parseNpy, type RawTensor, toFloat32 } from "@unmask/core";
 import type { ImageSample } from "../sample.js";
 import type { ImageFile } from "./image-file.js";
-
-/** As many values as libvips accepts pixels. */
-const MAX_VALUES = 0x3fff ** 2;
+import { parseTiff, readTiff } from "./tiff.js";
 
 /** An array [H, W] or [H, W, C] in NumPy's format. */
 export function openNpyFile(bytes: Uint8Array): ImageFile {
@@ -20,23 +18,13 @@ export function openNpyFile(bytes: Uint8Array): ImageFile {
 }
 
 /** A TIFF with all its bands. */
-export async function openBandFile(bytes: Uint8Array): Promise<ImageFile> {
-  const { fromArrayBuffer } = await import("geotiff");
-  const whole = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer;
-  const image = await (await fromArrayBuffer(whole)).getImage();
-  const [height, width, channels] = [image.getHeight(), image.getWidth(), image.getSamplesPerPixel()];
-  expect(
-    height > 0 && width > 0 && channels > 0 && height * width * channels <= MAX_VALUES,
-    `${height}x${width} pixels of ${channels} bands exceed the limit of ${MAX_VALUES} values`,
-  );
+export function openTiffFile(bytes: Uint8Array): ImageFile {
+  const layout = parseTiff(bytes);
+  const { height, width, bands: channels } = layout;
   return {
     height,
     width,
-    async decode() {
-      const data = await image.readRasters({ interleave: true });
-      const values = data as Exclude<typeof data, readonly unknown[]>;
-      return { pixels: toPixels(rawTensor(values as Uint8Array)), height, width, channels, alpha: false };
-    },
+    decode: async () => ({ pixels: await readTiff(bytes, layout), height, width, channels, alpha: false }),
   };
 }
 

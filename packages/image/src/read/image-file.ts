@@ -1,7 +1,7 @@
 /** One image file: its size at once, its pixels when asked for, whole or only the part that a picture needs. */
 import { extname } from "node:path";
 import type { View } from "../augment/view.js";
-import { openBandFile, openNpyFile } from "./band-file.js";
+import { openNpyFile, openTiffFile } from "./band-file.js";
 import type { Decoded } from "./channels.js";
 import { openSharpFile, readSharpHeader } from "./sharp-file.js";
 
@@ -22,13 +22,8 @@ export async function openImageFile(path: string, bytes: Uint8Array): Promise<Im
   const extension = extname(path).toLowerCase();
   if (extension === ".npy") return openNpyFile(bytes);
   const isTiff = extension === ".tif" || extension === ".tiff";
-  try {
-    const header = await readSharpHeader(bytes);
-    return isTiff && !header.pictures ? await openBandFile(bytes) : openSharpFile(bytes, header);
-  } catch (error) {
-    if (!isTiff) throw error;
-    return openBandFile(bytes).catch(() => {
-      throw error; // libvips names the damage better
-    });
-  }
+  const header = await readSharpHeader(bytes).catch((error: unknown) => {
+    if (!isTiff) throw error; // libvips refuses some kinds of number
+  });
+  return header && (header.pictures || !isTiff) ? openSharpFile(bytes, header) : openTiffFile(bytes);
 }
