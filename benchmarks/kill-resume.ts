@@ -2,7 +2,7 @@
  * Kills a pretraining run with SIGKILL at random moments, resumes it each time, and compares it with a run never killed:
  * every step's loss, learning rate and gradient norm, and the bytes of the final model and optimizer, must be equal.
  *
- *     node --conditions=@unmask/source --import tsx benchmarks/kill-resume.ts [--kills 20] [--engine auto] [--steps 240] [--seed N]
+ * pnpm bench kill-resume [--kills 20] [--engine auto] [--steps 240] [--seed N]
  */
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
