@@ -15,4 +15,5 @@ export {
 } from "./io/safetensors-file.js";
 export { readTorchFile, writeTorchFile } from "./io/torch-file.js";
 export { type RunEvaluations, readEvaluations, writeEvaluation } from "./report/evaluation-files.js";
+export { type WriteReportOptions, writeReport } from "./report/write-report.js";
 export { createRun, openRun, packageVersions, readRunConfig } from "./train/run-store.js";

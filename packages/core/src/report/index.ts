@@ -5,3 +5,4 @@ export {
   parseEvaluation,
   resolveEvaluation,
 } from "./evaluation-record.js";
+export { type ChartSeries, type LineChartOptions, lineChart } from "./line-chart.js";
