@@ -38,6 +38,11 @@ export class Buckets {
     this.buckets.push(own);
   }
 
+  /** Points that each bucket holds, the last one perhaps fewer. */
+  get pointsPerBucket(): number {
+    return this.size;
+  }
+
   get length(): number {
     return this.buckets.length;
   }

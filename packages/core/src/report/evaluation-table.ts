@@ -19,7 +19,7 @@ export function evaluationTables(records: readonly EvaluationRecord[]): Html[] {
 function table(records: readonly EvaluationRecord[]): Html {
   const columns = columnsOf(records);
   const rows = [...grouped(records, subjectOf)].sort(
-    ([a], [b]) => Number(isBaseline(a)) - Number(isBaseline(b)),
+    ([a], [b]) => Number(isBaseline(a)) - Number(isBaseline(b)) || inOrder(a, b),
   );
   const { name, train, test, classes } = records[0]!.data;
   const sizes = [
@@ -49,16 +49,22 @@ interface Column {
 /** Columns of one name are told apart by the settings in which they differ. */
 function columnsOf(records: readonly EvaluationRecord[]): Column[] {
   const columns = [...grouped(records, columnKey)].map(([key, [first]]) => ({ key, ...first! }));
-  const sorted = columns.sort((a, b) => rankOf(a.kind) - rankOf(b.kind));
-  return sorted.map(({ key, kind, metric, settings }) => {
+  const labelled = columns.map(({ key, kind, metric, settings }) => {
     const namesakes = columns.filter((other) => other.kind === kind && other.metric === metric);
     const telling = Object.entries(settings)
       .filter(([name, value]) => namesakes.some((other) => !same(other.settings[name], value)))
       .map(([name, value]) => `, ${name} ${value}`)
       .join("");
     const name = KINDS[kind] ?? kind;
-    return { key, label: `${name} ${metric}${telling}`, method: name + telling, settings };
+    return {
+      key,
+      rank: rankOf(kind),
+      label: `${name} ${metric}${telling}`,
+      method: name + telling,
+      settings,
+    };
   });
+  return labelled.sort((a, b) => a.rank - b.rank || inOrder(a.label, b.label));
 }
 
 function settingsOf(columns: readonly Column[]): Html | undefined {
@@ -101,6 +107,7 @@ const rankOf = (kind: string) => {
   const rank = Object.keys(KINDS).indexOf(kind);
   return rank < 0 ? Object.keys(KINDS).length : rank;
 };
+const inOrder = (a: string, b: string) => a.localeCompare(b, "en", { numeric: true });
 const isBaseline = (subject: string) => !/^(pretrained|fine-?tuned)/i.test(subject);
 const columnKey = ({ kind, metric, unit, settings }: EvaluationRecord) =>
   JSON.stringify([kind, metric, unit, Object.entries(settings).sort(([a], [b]) => (a < b ? -1 : 1))]);

@@ -114,6 +114,12 @@ describe("scales", () => {
     expect(place(Math.sqrt(low * high))).toBeCloseTo(0.5, 12);
   });
 
+  test("a logarithmic scale ends near its values", () => {
+    const { ticks, low, high } = logScale(0.051, 4.9, 4);
+    expect([low, high]).toEqual([0.05, 5]);
+    expect(ticks).toEqual([0.05, 0.1, 0.2, 0.5, 1, 2, 5]);
+  });
+
   test.each([
     [0.68284, "0.6828"],
     [12345.6, "12346"],

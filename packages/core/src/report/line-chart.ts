@@ -164,7 +164,7 @@ function axes(frame: Frame, xLabel: string, yLabel: string, height: number, logY
       text(at, bottom + 18, x.format(tick), "muted", `text-anchor="middle"`)
     );
   });
-  const named = logY ? `${yLabel}, logarithmic` : yLabel;
+  const named = logY ? `${yLabel} (log)` : yLabel;
   const middle = round(top + frame.height / 2);
   return [
     ...rows,

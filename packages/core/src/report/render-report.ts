@@ -84,15 +84,18 @@ const shownOf = (done: number, planned: unknown) =>
 function training({ metrics }: RunReport): Html | undefined {
   const { loss, lr, gradNorm, epochLosses, terms } = metrics;
   const lossSeries: ChartSeries[] = course("each step", loss);
-  if (epochLosses.length > 0)
-    lossSeries.push({ name: "mean of epoch", ...epochLosses.means(), style: "points", colour: 1 });
+  if (epochLosses.length > 0) {
+    const { pointsPerBucket } = epochLosses;
+    const name = pointsPerBucket === 1 ? "mean of epoch" : `mean of ${pointsPerBucket} epochs`;
+    lossSeries.push({ name, ...epochLosses.means(), style: "points", colour: 1 });
+  }
   const charts = [
     chart({ title: "Loss", yLabel: "loss", series: lossSeries }, true),
     ...termCharts(terms),
     chart({ title: "Learning rate", yLabel: "learning rate", series: course("each step", lr, false) }),
     chart({
-      title: "Norm of the gradients",
-      yLabel: "norm before clipping",
+      title: "Norm of the gradients before clipping",
+      yLabel: "norm",
       series: course("each step", gradNorm),
     }),
   ].filter((one) => one !== undefined);
@@ -211,7 +214,7 @@ function problems({ problems }: RunReport): Html | undefined {
 }
 
 /** 72 ms, 42 s, 3 min 20 s, 5 h 3 min */
-export function formatDuration(seconds: number): string {
+function formatDuration(seconds: number): string {
   if (seconds < 1) return `${Number((1000 * seconds).toPrecision(3))} ms`;
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);

@@ -94,7 +94,7 @@ describe("report of a whole run", () => {
       "Skipped samples",
       "Configuration",
     ]);
-    expect(charts(page)).toEqual(["Loss", "Learning rate", "Norm of the gradients"]);
+    expect(charts(page)).toEqual(["Loss", "Learning rate", "Norm of the gradients before clipping"]);
     expect(page.indexOf("Epoch 2<")).toBeLessThan(page.indexOf("Epoch 10<"));
     expect(page).toContain(PNG.toString("base64"));
     expect(page).toContain("broken.jpg");
@@ -114,6 +114,75 @@ describe("report of a whole run", () => {
     expect(SCRIPT_HASH).toBe(`sha256-${createHash("sha256").update(SCRIPT).digest("base64")}`);
     expect(page).toContain(`default-src &#39;none&#39;`);
     expect(page).toContain(`<script>${SCRIPT}</script>`);
+  });
+
+  test("compares evaluations: a table for each data set, columns told apart by their settings", async () => {
+    const run = await newRun();
+    const data = { name: "digits", train: 60_000, test: 10_000 };
+    const [pretrained, random] = [{ subject: "pretrained", step: 8 }, { subject: "random encoder" }];
+    for (const [who, values] of [
+      [random, [0.5, 0.6]],
+      [pretrained, [0.9, 0.92]],
+    ] as const)
+      for (const epochs of [10, 90])
+        await writeEvaluation(run, {
+          ...who,
+          kind: "probe",
+          metric: "top-1",
+          values: [...values],
+          seeds: [0, 1],
+          settings: { epochs, lr: 6.4 },
+          data,
+        });
+    await writeEvaluation(run, { ...random, kind: "knn", metric: "top-1", values: [0.4], data });
+    await writeEvaluation(run, {
+      ...random,
+      kind: "cluster",
+      metric: "NMI",
+      unit: "number",
+      values: [0.123456],
+      data: { name: "letters" },
+    });
+    const page = await report(run);
+    const tables = [...page.matchAll(/<table class="evaluation">([\s\S]*?)<\/table>/g)].map(
+      ([, table]) => table!,
+    );
+    const cells = (table: string) =>
+      table
+        .split("<tr>")
+        .slice(1)
+        .map((row) =>
+          [...row.matchAll(/<t[hd][^>]*>([\s\S]*?)<\/t[hd]>/g)].map(([, cell]) =>
+            cell!.replace(/<[^>]*>/g, ""),
+          ),
+        );
+    expect(tables.map(cells)).toEqual([
+      [
+        ["Features", "cluster NMI"],
+        ["random encoder", "0.1235"],
+      ],
+      [
+        ["Features", "kNN top-1", "linear probe top-1, epochs 10", "linear probe top-1, epochs 90"],
+        ["pretrained, step 8", "–", "91.0 ± 1.4 % 2 seeds", "91.0 ± 1.4 % 2 seeds"],
+        ["random encoder", "40.0 %", "55.0 ± 7.1 % 2 seeds", "55.0 ± 7.1 % 2 seeds"],
+      ],
+    ]);
+    expect(page).toContain("60,000 to train, 10,000 to test");
+    expect(page).toMatch(/linear probe, epochs 90<\/b>: epochs 90, lr 6\.4/);
+  });
+
+  test("shows pictures spread over time where there are many", async () => {
+    const run = await newRun();
+    await mkdir(join(run, "pictures"));
+    for (let epoch = 1; epoch <= 100; epoch++)
+      await writeFile(join(run, "pictures", `epoch-${epoch}.png`), PNG);
+    const page = await report(run);
+    const captions = [...page.matchAll(/<figcaption>Epoch (\d+)</g)].map(([, epoch]) => Number(epoch));
+    expect(page).toContain(`${captions.length} of 100`);
+    expect([captions[0], captions.at(-1)]).toEqual([1, 100]);
+    captions.slice(1).forEach((epoch, i) => {
+      expect([2, 3]).toContain(epoch - captions[i]!);
+    });
   });
 
   test("draws the loss's terms where there are several", async () => {

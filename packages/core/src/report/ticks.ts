@@ -12,7 +12,7 @@ export interface Scale {
 /** Covers `min` to `max` with about `count` ticks at multiples of 1, 2 or 5 times a power of ten. */
 export function linearScale(min: number, max: number, count: number, { tight = false } = {}): Scale {
   const [from, to] = widened(min, max);
-  const step = niceStep((to - from) / count);
+  const step = roundUp((to - from) / count);
   const first = tight ? Math.ceil(from / step - 1e-9) : Math.floor(from / step + 1e-9);
   const last = tight ? Math.floor(to / step + 1e-9) : Math.ceil(to / step - 1e-9);
   const ticks = Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
@@ -33,15 +33,15 @@ export function logScale(min: number, max: number, count: number): Scale {
       format,
     };
   }
-  const first = Math.floor(Math.log10(min) + 1e-9);
-  const last = Math.ceil(Math.log10(max) - 1e-9);
-  const every = Math.max(1, Math.ceil((last - first) / count));
-  const between = last - first <= 2 ? [1, 2, 5] : [1];
+  const [low, high] = [roundDown(min), roundUp(max)];
+  const [first, last] = [Math.floor(Math.log10(low) + 1e-9), Math.ceil(Math.log10(high) - 1e-9)];
+  const every = Math.ceil((last - first) / count);
+  const factors = high / low <= 101 ? [1, 2, 5] : [1];
   const ticks: number[] = [];
   for (let power = first; power <= last; power += every)
-    for (const factor of power < last ? between : [1]) ticks.push(Number(`${factor}e${power}`));
-  const [low, high] = [Number(`1e${first}`), Number(`1e${last}`)];
-  return { low, high, ticks, place: logPlace(low, high), format: formatNumber };
+    for (const factor of factors) ticks.push(Number(`${factor}e${power}`));
+  const within = ticks.filter((tick) => tick >= low && tick <= high);
+  return { low, high, ticks: within, place: logPlace(low, high), format: formatNumber };
 }
 
 /** A number as a person reads it: about four digits, powers of ten where it is very large or small. */
@@ -62,9 +62,16 @@ function widened(min: number, max: number): [number, number] {
   return size === 0 ? [-1, 1] : [min - size * 0.1, max + size * 0.1];
 }
 
-function niceStep(atLeast: number): number {
-  const power = Math.floor(Math.log10(atLeast));
-  const factor = [1, 2, 5].find((factor) => factor >= (atLeast / 10 ** power) * (1 - 1e-9)) ?? 10;
+/** The next of 1, 2 and 5 times a power of ten. */
+function roundUp(value: number): number {
+  const power = Math.floor(Math.log10(value));
+  const factor = [1, 2, 5].find((factor) => factor >= (value / 10 ** power) * (1 - 1e-9)) ?? 10;
+  return Number(`${factor}e${power}`);
+}
+
+function roundDown(value: number): number {
+  const power = Math.floor(Math.log10(value));
+  const factor = [5, 2, 1].find((factor) => factor <= (value / 10 ** power) * (1 + 1e-9)) ?? 0.5;
   return Number(`${factor}e${power}`);
 }
 
