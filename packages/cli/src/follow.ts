@@ -1,5 +1,5 @@
 /** Prints what training tells, and does what a run wants done on the way. */
-import type { FinetuneEvent, SkippedSample, TrainEvent } from "@unmask/core";
+import type { FinetuneEvent, Scores, SkippedSample, TrainEvent } from "@unmask/core";
 import { bar, duration, type Output } from "./output.js";
 
 export interface FollowOptions {
@@ -18,7 +18,8 @@ export interface Followed {
   /** Mean over the last epoch. */
   readonly loss?: number;
   readonly skipped: readonly SkippedSample[];
-  readonly checkpoint?: string;
+  /** Of the last evaluation of fine-tuning. */
+  readonly scores?: Scores;
 }
 
 export async function follow(
@@ -31,6 +32,7 @@ export async function follow(
   let stepsPerEpoch = 1;
   let loss: number | undefined;
   let seconds = 0;
+  let scores: Scores | undefined;
   for await (const event of events) {
     output.event(event);
     switch (event.type) {
@@ -58,8 +60,8 @@ export async function follow(
         break;
       }
       case "evaluation": {
-        const { top1 } = event.scores;
-        output.note(`epoch ${event.epoch}  top-1 ${(100 * top1).toFixed(2)} %`);
+        ({ scores } = event);
+        output.note(`epoch ${event.epoch}  top-1 ${(100 * scores.top1).toFixed(2)} %`);
         break;
       }
       case "skipped": {
@@ -69,11 +71,11 @@ export async function follow(
       }
       case "stop":
         if (event.reason === "aborted")
-          return { ended: "aborted", step: event.step, seconds, loss, skipped, checkpoint: event.checkpoint };
+          return { ended: "aborted", step: event.step, seconds, loss, skipped, scores };
         break; // training throws with the reason
       case "end": {
-        const { step, checkpoint } = event;
-        return { ended: "end", step, seconds: event.seconds, loss, skipped: event.skipped, checkpoint };
+        const { step, skipped: all } = event;
+        return { ended: "end", step, seconds: event.seconds, loss, skipped: all, scores };
       }
     }
   }
@@ -99,4 +101,18 @@ function createSpeed() {
     remaining: (step: number, steps: number) =>
       count === 0 ? 0 : ((performance.now() - began) / 1000 / count) * (steps - step),
   };
+}
+
+/** What a person wants to know at the end of training. */
+export function summarise(
+  { skipped, step, seconds, loss }: Followed,
+  { output, samples, of, out }: { output: Output; samples: string; of: number; out: string },
+): void {
+  if (skipped.length > 0) {
+    output.result(`skipped ${skipped.length} of ${of} ${samples}:`);
+    for (const { sample, reason } of skipped) output.result(`  ${sample}: ${reason}`);
+  }
+  const lossText = loss === undefined ? "" : `, loss ${loss.toFixed(4)}`;
+  output.result(`${step} steps in ${duration(seconds)}${lossText}`);
+  output.result(`run: ${out}`);
 }

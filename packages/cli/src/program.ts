@@ -15,6 +15,13 @@ function command(name: string, summary: string, examples: readonly string[]): Co
     .addHelpText("after", `\nExamples:\n${examples.map((line) => `  $ ${line}`).join("\n")}`);
 }
 
+const share = (text: string) => {
+  const value = Number(text);
+  if (!(value > 0 && value < 1))
+    throw new InvalidArgumentError(`expected a share between 0 and 1, got ${text}`);
+  return value;
+};
+
 const integer = (least: number) => (text: string) => {
   const value = Number(text);
   if (!Number.isInteger(value) || value < least)
@@ -42,6 +49,27 @@ const setOption = () =>
 const configOption = () => new Option("--config <file>", "YAML or JSON with sections model, data and train");
 const modalityArgument = () =>
   new Argument("<modality>", `kind of data: ${MODALITIES.join(", ")}`).argParser(modalityName);
+
+const poolOption = () =>
+  new Option("--pool <which>", "class token, mean of the tokens, or both side by side")
+    .choices(["cls", "mean", "cls+mean"])
+    .default("mean");
+
+/** Options of commands that measure with labels. */
+function measuring(command: Command, seeds: number): Command {
+  return command
+    .option("--train <data>", "labelled data to train on (default: what the run was trained on)")
+    .option("--test <data>", "labelled data to measure on")
+    .option("--split <share>", "instead of --test: train on this share of each class (default: 0.8)", share)
+    .option("--seed <number>", "of the split (default: 0)", integer(0))
+    .option("--seeds <number>", "repeat what is random with so many seeds", integer(1), seeds)
+    .addOption(engineOption());
+}
+
+const featureMeasuring = (command: Command) =>
+  measuring(command, 3)
+    .addOption(poolOption())
+    .option("--baselines", "measure raw data and a random encoder too");
 
 export function createProgram(onCode: (code: number) => void): Command {
   const { version } = createRequire(import.meta.url)("unmask/package.json") as { version: string };
@@ -106,6 +134,122 @@ Examples:
       .addOption(engineOption())
       .option("--strict", "stop with the first file that cannot be read")
       .action(run(async () => (await import("./commands/resume.js")).resume)),
+  );
+  program.addCommand(
+    featureMeasuring(
+      command("knn", "Classify by the nearest features: accuracy without training anything", [
+        "unmask knn runs/mae-photos",
+        "unmask knn runs/mae-photos --train ./train --test ./test --baselines",
+      ]).argument("<model>", "run, checkpoint or model folder"),
+    )
+      .option("--k <number>", "neighbours that vote", integer(1), 20)
+      .option("--temperature <number>", "of the votes' weights", positive, 0.07)
+      .action(run(async () => (await import("./commands/knn.js")).knn)),
+  );
+  program.addCommand(
+    featureMeasuring(
+      command("probe", "Train a linear classifier on frozen features", [
+        "unmask probe runs/mae-photos --baselines",
+        "unmask probe runs/mae-photos --recipe mae --train ./train --test ./test",
+      ]).argument("<model>", "run, checkpoint or model folder"),
+    )
+      .addOption(
+        new Option("--recipe <name>", "logistic regression to convergence, or the MAE paper's")
+          .choices(["logistic", "mae"])
+          .default("logistic"),
+      )
+      .option("--epochs <number>", "of the MAE recipe", integer(1), 90)
+      .action(run(async () => (await import("./commands/probe.js")).probe)),
+  );
+  program.addCommand(
+    measuring(
+      command("finetune", "Train a classifier that begins with the model's encoder", [
+        "unmask finetune runs/mae-photos --epochs 50",
+        "unmask finetune runs/mae-photos --train ./train --test ./test --set dropPath=0.1 train.blr=1e-3",
+        "unmask finetune runs/mae-photos --baselines --seeds 3",
+      ]).argument("<model>", "run, checkpoint or model folder"),
+      1,
+    )
+      .option("--epochs <number>", "passes over the training data", positive, 50)
+      .option("--batch-size <number>", "samples of one update (default: 128)", integer(1))
+      .addOption(configOption())
+      .addOption(setOption())
+      .option("--out <dir>", "run directory (default: runs/finetune-MODEL)")
+      .option("--baselines", "train the same classifier from scratch too")
+      .option("--strict", "stop with the first file that cannot be read instead of skipping it")
+      .action(run(async () => (await import("./commands/finetune.js")).finetune)),
+  );
+  program.addCommand(
+    command("embed", "Write the features of files", [
+      "unmask embed runs/mae-photos ./photos --out features.npy",
+      "unmask embed runs/mae-photos ./photos --out features.csv --pool cls+mean",
+    ])
+      .argument("<model>", "run, checkpoint or model folder")
+      .argument("<data>", "folder or file")
+      .requiredOption("--out <file>", ".npy (file names beside it), .safetensors or .csv")
+      .addOption(poolOption())
+      .option("--batch-size <number>", "samples encoded at once", integer(1), 256)
+      .addOption(engineOption())
+      .action(run(async () => (await import("./commands/embed.js")).embed)),
+  );
+  program.addCommand(
+    command("reconstruct", "Hide parts of files and draw what the model makes of them", [
+      "unmask reconstruct runs/mae-photos cat.jpg dog.jpg",
+      "unmask reconstruct runs/mae-photos ./photos --count 20 --out pictures --denormalise truth",
+    ])
+      .argument("<model>", "run, checkpoint or model folder")
+      .argument("<files...>", "files, or one folder")
+      .option("--out <dir>", "where the pictures go", "reconstructions")
+      .addOption(
+        new Option(
+          "--denormalise <how>",
+          "brightness and contrast of hidden patches: estimated from what is visible, or the hidden truth",
+        )
+          .choices(["visible", "truth"])
+          .default("visible"),
+      )
+      .option("--seed <number>", "of the masks", integer(0), 0)
+      .option("--count <number>", "files of a folder", integer(1), 8)
+      .addOption(engineOption())
+      .action(run(async () => (await import("./commands/reconstruct.js")).reconstruct)),
+  );
+  program.addCommand(
+    command("export", "Write a model for Python, or as a folder of its own", [
+      "unmask export runs/mae-photos --out mae.pth",
+      "unmask export runs/mae-photos --out vit-mae --format huggingface",
+      "unmask export runs/mae-photos --out model",
+    ])
+      .argument("<model>", "run, checkpoint or model folder")
+      .requiredOption("--out <path>", ".pth, .pt or .safetensors file, or a folder")
+      .addOption(
+        new Option(
+          "--format <name>",
+          "layout of the method's reference code, a transformers folder, or a model folder (default: by the name)",
+        ).choices(["official", "huggingface", "model"]),
+      )
+      .addOption(engineOption())
+      .action(run(async () => (await import("./commands/export.js")).exportModel)),
+  );
+  program.addCommand(
+    command("import", "Turn a checkpoint of another library into a model folder", [
+      "unmask import image mae_visualize_vit_base.pth --out mae-base",
+      "unmask import image ./vit-mae-base --out mae-base",
+      "unmask import image deit.safetensors --out deit --set heads=3",
+    ])
+      .addArgument(modalityArgument())
+      .argument("<checkpoint>", ".pth, .pt or .safetensors file, or a folder of transformers or timm")
+      .requiredOption("--out <dir>", "model folder")
+      .option("--set <key=value...>", "what the files do not say: heads=6 decoderHeads=8 mean=[0.5]")
+      .addOption(engineOption())
+      .action(run(async () => (await import("./commands/import.js")).importModel)),
+  );
+  program.addCommand(
+    command("report", "Write report.html: curves, pictures, evaluations, config", [
+      "unmask report runs/mae-photos",
+    ])
+      .argument("<run>", "run directory")
+      .option("--title <text>", "heading (default: the directory's name)")
+      .action(run(async () => (await import("./commands/report.js")).report)),
   );
   program.addCommand(
     command("methods", "List what can be pretrained and fine-tuned", [

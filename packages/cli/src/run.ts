@@ -1,7 +1,7 @@
-/** What pretraining does beside training, in its run directory: pictures, lists, the report. */
+/** What pretraining does beside training, in its run directory: pictures, and how its data is found again. */
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
-import type { Dataset, ModalityPackage, Model, SkippedSample } from "@unmask/core";
+import type { Dataset, ModalityPackage, Model } from "@unmask/core";
 import { z } from "zod";
 
 /** What `unmask` puts into a run's config.json to open its data again. */
@@ -12,6 +12,9 @@ export const runDataSchema = z.object({
   classes: z.array(z.string()).optional(),
   /** Epochs between pictures; 0 for none. */
   pictures: z.number().optional(),
+  /** Of a fine-tuning run: the data it is scored on, or else the split that it is held out by. */
+  test: z.string().optional(),
+  split: z.object({ share: z.number(), seed: z.number() }).optional(),
 });
 export type RunData = z.output<typeof runDataSchema>;
 
@@ -68,10 +71,4 @@ export function newRunPath(method: string, source: string): string {
     const path = i === 1 ? name : `${name}-${i}`;
     if (!existsSync(path)) return path;
   }
-}
-
-export async function writeSkipped(directory: string, skipped: readonly SkippedSample[]): Promise<void> {
-  const { writeFileAtomic } = await import("@unmask/core/node");
-  const lines = skipped.map(({ sample, reason }) => ({ sample, reason }));
-  await writeFileAtomic(join(directory, "skipped.json"), `${JSON.stringify(lines, null, 2)}\n`);
 }

@@ -77,8 +77,13 @@ export interface ModalityPackage {
   configure(request: ConfigureRequest): Promise<Configured>;
   /** The samples at a path, in the form the config takes. */
   open(source: Source, options: OpenOptions): Dataset<Any>;
-  /** Samples as rows without an encoder, the baseline of every evaluation. [n * width] */
-  rawFeatures(samples: readonly Any[]): Float32Array;
+  /** Samples as rows without an encoder, the baseline of every evaluation. */
+  readonly raw: {
+    /** What a table calls them: raw pixels. */
+    readonly name: string;
+    /** [n * width] */
+    features(samples: readonly Any[]): Float32Array;
+  };
   /** Writes what `reconstruct` returned as `PATH.EXTENSION`, one file or several, and returns their names. */
   writeReconstruction?(reconstruction: Any, path: string): Promise<string[]>;
   /** A classifier that begins with the model's encoder; new parameters where the model has none. */

@@ -1,9 +1,13 @@
 /** Follows pretraining to its end and tells what came of it. */
 import type { Dataset, ModalityPackage, Model, TrainEvent } from "@unmask/core";
+import { readRunConfig, writeReport } from "@unmask/core/node";
 import { EXIT } from "../errors.js";
-import { follow } from "../follow.js";
-import { duration, type Output } from "../output.js";
-import { createPictures, writeSkipped } from "../run.js";
+import { evaluateFeatures } from "../evaluate.js";
+import { follow, summarise } from "../follow.js";
+import { findLabelled } from "../labelled-data.js";
+import type { Output } from "../output.js";
+import { createPictures } from "../run.js";
+import { knnMeasurement } from "./knn.js";
 
 export interface PretrainingRun {
   readonly output: Output;
@@ -28,18 +32,28 @@ export async function finishRun(events: AsyncIterable<TrainEvent>, run: Pretrain
     epochs: Math.ceil(epochs),
   });
   const followed = await follow(events, { output, samples: modality.samples, ...pictures });
-  await writeSkipped(out, followed.skipped);
   if (followed.ended === "aborted") {
     output.result(`saved at step ${followed.step}; go on with: unmask resume ${out}`);
     return EXIT.interrupted;
   }
-  const { skipped, step, seconds, loss } = followed;
-  if (skipped.length > 0) {
-    output.result(`skipped ${skipped.length} of ${dataset.length} ${modality.samples}:`);
-    for (const { sample, reason } of skipped) output.result(`  ${sample}: ${reason}`);
-  }
-  const lossText = loss === undefined ? "" : `, loss ${loss.toFixed(4)}`;
-  output.result(`${step} steps in ${duration(seconds)}${lossText}`);
-  output.result(`run: ${out}`);
+  summarise(followed, { output, samples: modality.samples, of: dataset.length, out });
+  if (run.evaluate) await evaluateRun(run, followed.step);
+  output.result(`report: ${await writeReport(out)}`);
   return EXIT.ok;
+}
+
+/** kNN on a split of the data, where it has labels. */
+async function evaluateRun({ output, modality, model, dataset, out }: PretrainingRun, step: number) {
+  if (!dataset.labels?.some((label) => label >= 0)) {
+    output.note("--evaluate: the data has no labels; use one sub-folder for each class");
+    return;
+  }
+  const run = { path: out, config: await readRunConfig(out) };
+  const source = findLabelled({}, { run });
+  const evaluated = { output, modality, model, runs: [{ path: out, step }], source };
+  await evaluateFeatures(
+    evaluated,
+    { pool: "mean", seeds: 1, baselines: true },
+    knnMeasurement({ k: 20, temperature: 0.07 }),
+  );
 }

@@ -1,10 +1,21 @@
-import { type RunConfig, resume as resumeRun, startEngine } from "@unmask/core";
+import type { ModalityPackage } from "@unmask/core";
+import {
+  createModel,
+  type Model,
+  type RunConfig,
+  resumeFinetune,
+  resume as resumePretraining,
+  startEngine,
+} from "@unmask/core";
 import { readRunConfig } from "@unmask/core/node";
-import { UsageError } from "../errors.js";
-import { catchInterrupt } from "../interrupt.js";
+import { EXIT, UsageError } from "../errors.js";
+import { follow, summarise } from "../follow.js";
+import { catchInterrupt, type Interrupt } from "../interrupt.js";
+import { countClasses, labelledSource, openLabelled } from "../labelled-data.js";
+import { FINETUNED, reportMeasured } from "../measure.js";
 import { modalityOfMethod } from "../modalities.js";
-import { createOutput, type OutputOptions } from "../output.js";
-import { runDataSchema } from "../run.js";
+import { createOutput, type Output, type OutputOptions } from "../output.js";
+import { type RunData, runDataSchema } from "../run.js";
 import { type EngineOption, noteEngine } from "./engine-option.js";
 import { finishRun } from "./finish-run.js";
 
@@ -13,41 +24,103 @@ export interface ResumeOptions extends OutputOptions, EngineOption {
   readonly strict?: boolean;
 }
 
+/** A run that is to go on. */
+interface Resumed {
+  readonly out: string;
+  readonly run: RunConfig;
+  readonly data: RunData;
+  readonly modality: ModalityPackage;
+  readonly output: Output;
+  readonly interrupt: Interrupt;
+  readonly strict?: boolean;
+}
+
 export async function resume(out: string, options: ResumeOptions): Promise<number> {
   const output = createOutput(options);
   const run = await readRunConfig(out);
-  const data = dataOf(run, out);
+  const recorded = dataOf(run, out);
+  const data = { ...recorded, source: options.data ?? recorded.source };
   const { modality } = await modalityOfMethod(run.method, data.modality);
   noteEngine(output, await startEngine(options.engine ?? (run.engine as EngineOption["engine"])));
-  const source = options.data ?? data.source;
-  const dataset = modality.open(source, { config: run.config, data: data.options, classes: data.classes });
-
   const interrupt = catchInterrupt(() => output.note("stopping after this step; once more to leave at once"));
-  const { model, events } = await resumeRun(out, {
+  try {
+    const resumed = { out, run, data, modality, output, interrupt, strict: options.strict };
+    return await (run.kind === "finetune" ? resumeClassifier(resumed) : resumeEncoder(resumed));
+  } finally {
+    interrupt.release();
+  }
+}
+
+async function resumeEncoder({
+  out,
+  run,
+  data,
+  modality,
+  output,
+  interrupt,
+  strict,
+}: Resumed): Promise<number> {
+  const { source, options, classes, pictures = 0 } = data;
+  const dataset = modality.open(source, { config: run.config, data: options, classes });
+  const { signal } = interrupt;
+  const { model, events } = await resumePretraining(out, {
     methods: modality.methods,
     dataset,
-    signal: interrupt.signal,
-    strict: options.strict,
+    signal,
+    strict,
   });
   output.note(`${run.method} on ${dataset.length} ${modality.samples} of ${source}, run ${out}`);
   try {
     const { epochs } = run.training;
-    return await finishRun(events, {
-      output,
-      modality,
-      model,
-      dataset,
-      out,
-      pictures: data.pictures ?? 0,
-      epochs,
-    });
+    return await finishRun(events, { output, modality, model, dataset, out, pictures, epochs });
   } finally {
-    interrupt.release();
     model.dispose();
   }
 }
 
-function dataOf(run: RunConfig, out: string) {
+async function resumeClassifier({
+  out,
+  run,
+  data,
+  modality,
+  output,
+  interrupt,
+  strict,
+}: Resumed): Promise<number> {
+  const { method } = await modalityOfMethod(run.method, data.modality);
+  const source = labelledSource(data);
+  const labelled = openLabelled(modality, source, run.config);
+  const { train, test } = labelled;
+  const model: Model = createModel(method, run.config);
+  try {
+    const { samples } = modality;
+    const { epochs } = run.training;
+    const evaluateEvery = Math.max(1, Math.ceil(epochs / 20));
+    const { signal } = interrupt;
+    const events = resumeFinetune(model, train, test, out, { evaluateEvery, signal, strict });
+    const followed = await follow(events, { output, samples });
+    if (followed.ended === "aborted") {
+      output.result(`saved at step ${followed.step}; go on with: unmask resume ${out}`);
+      return EXIT.interrupted;
+    }
+    summarise(followed, { output, samples, of: train.length, out });
+    if (followed.scores === undefined) return EXIT.ok; // it was complete already
+    const classes = countClasses(labelled);
+    await reportMeasured([{ subject: FINETUNED, seeds: [run.training.seed], scores: [followed.scores] }], {
+      output,
+      runs: [{ path: out, step: followed.step }],
+      kind: "finetune",
+      title: "fine-tuning",
+      settings: { epochs },
+      data: { name: source.name, train: train.length, test: test.length, classes },
+    });
+    return EXIT.ok;
+  } finally {
+    model.dispose();
+  }
+}
+
+function dataOf(run: RunConfig, out: string): RunData {
   const parsed = runDataSchema.safeParse(run.data.description);
   if (parsed.success) return parsed.data;
   throw new UsageError(

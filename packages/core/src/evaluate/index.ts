@@ -24,4 +24,5 @@ export {
 } from "./partitions.js";
 export * from "./retrieval.js";
 export type { Scores, SeededScores } from "./scores.js";
+export { type Split, stratifiedSplit } from "./split.js";
 export * from "./spread.js";

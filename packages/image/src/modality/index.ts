@@ -17,7 +17,7 @@ export const modality = {
   dataSchema: imageDataSchema,
   configure: configureImages,
   open: openImages,
-  rawFeatures: rawPixels,
+  raw: { name: "raw pixels", features: rawPixels },
   async writeReconstruction(reconstruction, path) {
     const file = `${path}.png`;
     await savePicture(file, pictureGrid(await gridImages(reconstruction)));
