@@ -69,7 +69,7 @@ const recipes = {
   },
   best: {
     model: { maskRatio: 0.75, normalisePixels: false },
-    train: { epochs: 40, batchSize: 256, lr: 2e-3, warmupEpochs: 2 },
+    train: { epochs: 20, batchSize: 256, lr: 2e-3, warmupEpochs: 1 },
     augment: randomAffine({ degrees: 10, translate: [0.08, 0.08], scale: [0.9, 1.1] }),
   },
 } as const;

@@ -25,6 +25,10 @@ export interface Model<
   encode(samples: readonly S[], options?: EncodeOptions): tf.Tensor;
   /** Masks samples and reconstructs them; the caller disposes the result. */
   reconstruct(samples: readonly S[], random: Random, options?: ReconstructOptions): R;
+  /** Writes the model as a folder, whole or not at all; in Node. `loadModel` of `@unmask/core/node` reads it back. */
+  save(directory: string): Promise<void>;
+  /** Reads parameters of the same method and shapes from a model, run or checkpoint folder; in Node. */
+  load(path: string): Promise<void>;
   dispose(): void;
 }
 
@@ -60,7 +64,7 @@ export function bindModel<C extends object, S, B extends Batch, P extends Params
   config: C,
   params: P,
 ): Model<C, S, B, P, R> {
-  return {
+  const model: Model<C, S, B, P, R> = {
     method,
     config,
     params,
@@ -78,8 +82,11 @@ export function bindModel<C extends object, S, B extends Batch, P extends Params
         return reconstruct(params, config, batch, options);
       });
     },
+    save: async (directory) => (await import("#node")).saveModel(model, directory),
+    load: async (path) => (await import("#node")).loadParameters(model, path),
     dispose: () => disposeTree(params),
   };
+  return model;
 }
 
 /** Config keys over the preset's, over the schema's defaults. Throws an error that names each bad key. */

@@ -4,6 +4,7 @@ export {
   describeModel,
   type LoadedModel,
   loadModel,
+  loadParameters,
   type ModelDescription,
   saveModel,
 } from "./io/model-directory.js";

@@ -166,6 +166,22 @@ export async function loadModel(
   return bindModel(method, parsed.data, params);
 }
 
+/**
+ * Reads parameters into a model that is there already; all of them must be there, in the same shapes.
+ * @param path a model folder, a run directory or a checkpoint directory, of the model's method
+ */
+export async function loadParameters(
+  model: Pick<LoadedModel, "method" | "params">,
+  path: string,
+): Promise<void> {
+  const { method, weights } = await describeModel(path);
+  expect(
+    method === model.method.id,
+    `load: ${path} holds a ${method}, this model is a ${model.method.id}; read it with loadModel`,
+  );
+  writeParameters(model.params, await readTensors(weights));
+}
+
 function parseJson(text: string, file: string): unknown {
   try {
     return JSON.parse(text);
