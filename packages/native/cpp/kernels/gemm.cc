@@ -2,6 +2,8 @@
 // a register tile of kM x kN accumulates over up to kBlockK rows of a panel. A row-major A is read in place.
 #include "gemm.h"
 
+#include <cstring>
+
 #include "../memory.h"
 #include "../threads.h"
 #include "activation.h"
@@ -16,7 +18,8 @@ constexpr int kV = 2;                          // vectors across a tile
 constexpr int kN = kV * W;
 constexpr int64_t kBlockK = 384;
 constexpr int64_t kBlockM = 96;                // rows of one task
-constexpr int64_t kSharedB = 1 << 20;          // floats of B packed at a time
+constexpr int64_t kShared = 1 << 21;           // floats of packed A and B at a time
+constexpr int64_t kPackColumns = 64;           // columns of A packed by one task
 
 constexpr int64_t round_up(int64_t x, int64_t multiple) { return (x + multiple - 1) / multiple * multiple; }
 
@@ -53,34 +56,39 @@ void pack_panel(const Matrix& b, int64_t j, int64_t width, int64_t k, float* pan
   }
 }
 
-// Rows [i, i + rows) and columns [0, k) of A as strips [ceil(rows / kM)][k][kM], missing rows 0.
-void pack_rows(const Matrix& a, int64_t i, int64_t rows, int64_t k, float* strips, float* sums) {
+// Columns [begin, end) of the first k columns of A as strips [ceil(rows / kM)][k][kM], missing rows 0.
+// Adds to sums[row], if given, what it packs.
+void pack_rows(const Matrix& a, int64_t rows, int64_t begin, int64_t end, int64_t k, float* strips, float* sums) {
   const int64_t count = (rows + kM - 1) / kM;
-  const float* corner = a.data + i * a.row;
   if (a.row != 1) {
-    for (int64_t s = 0; s < count; s++)
-      for (int64_t p = 0; p < k; p++)
-        for (int r = 0; r < kM; r++) {
-          const int64_t row = s * kM + r;
-          strips[(s * k + p) * kM + r] = row < rows ? corner[row * a.row + p * a.column] : 0.0f;
-        }
+    for (int64_t p = begin; p < end; p++)
+      for (int64_t row = 0; row < count * kM; row++) {
+        const float x = row < rows ? a.data[row * a.row + p * a.column] : 0.0f;
+        strips[(row / kM * k + p) * kM + row % kM] = x;
+        if (sums != nullptr && row < rows) sums[row] += x;
+      }
     return;
   }
   constexpr int kVectors = (kM + W - 1) / W;  // a store may run into the next row of the strip, written after it
-  for (int64_t p = 0; p < k; p++) {
-    const float* source = corner + p * a.column;
-    for (int64_t s = 0; s < count; s++) {
-      float* strip = strips + (s * k + p) * kM;
-      const float* from = source + s * kM;
-      if (s * kM + kVectors * W <= rows && p + 1 < k)
-        for (int v = 0; v < kVectors; v++) store(strip + v * W, load(from + v * W));
-      else
-        for (int r = 0; r < kM; r++) strip[r] = s * kM + r < rows ? from[r] : 0.0f;
-    }
-    if (sums != nullptr) {
-      int64_t r = 0;
-      for (; r + W <= rows; r += W) store(sums + r, load(sums + r) + load(source + r));
-      for (; r < rows; r++) sums[r] += source[r];
+  constexpr int64_t kGroup = 8;               // strips written side by side: more would fight over cache sets
+  for (int64_t first = 0; first < count; first += kGroup) {
+    const int64_t last = first + kGroup < count ? first + kGroup : count;
+    for (int64_t p = begin; p < end; p++) {
+      const float* source = a.data + p * a.column;
+      for (int64_t s = first; s < last; s++) {
+        float* strip = strips + (s * k + p) * kM;
+        const float* from = source + s * kM;
+        if (s * kM + kVectors * W <= rows && p + 1 < end)
+          for (int v = 0; v < kVectors; v++) store(strip + v * W, load(from + v * W));
+        else
+          for (int r = 0; r < kM; r++) strip[r] = s * kM + r < rows ? from[r] : 0.0f;
+      }
+      if (sums != nullptr) {
+        int64_t r = first * kM;
+        const int64_t stop = last * kM < rows ? last * kM : rows;
+        for (; r + W <= stop; r += W) store(sums + r, load(sums + r) + load(source + r));
+        for (; r < stop; r++) sums[r] += source[r];
+      }
     }
   }
 }
@@ -175,20 +183,15 @@ struct Block {
   const Gemm* g;
   int64_t i, rows, j, columns, k0, depth;
   const float* panels;  // of this block of B, [columns / kN][depth][kN]
+  const float* strips;  // of this block of A, [rows / kM][depth][kM]; null where A is read in place
 };
+
+bool needs_packing(const Gemm& g) { return g.a.column != 1 || g.a_row_sums != nullptr; }
 
 void multiply(const Block& block) {
   const Gemm& g = *block.g;
-  const bool packed = g.a.column != 1 || g.a_row_sums != nullptr;
-  const float* a = g.a.data + block.i * g.a.row + block.k0 * g.a.column;
-  if (packed) {
-    float* strips = scratch(Slot::packed_a, round_up(block.rows, kM) * block.depth + W);
-    float* sums = g.a_row_sums != nullptr && block.j == 0 ? g.a_row_sums + block.i : nullptr;
-    if (sums != nullptr && block.k0 == 0)
-      for (int64_t r = 0; r < block.rows; r++) sums[r] = 0;
-    pack_rows({a, g.a.row, g.a.column}, 0, block.rows, block.depth, strips, sums);
-    a = strips;
-  }
+  const bool packed = block.strips != nullptr;
+  const float* a = packed ? block.strips : g.a.data + block.i * g.a.row + block.k0;
   for (int64_t j = 0; j < block.columns; j += kN) {
     const float* panel = block.panels + j * block.depth;
     const int64_t width = block.columns - j < kN ? block.columns - j : kN;
@@ -218,6 +221,80 @@ int64_t depth_of_blocks(int64_t k) {
 }
 
 Matrix below(const Matrix& b, int64_t rows) { return {b.data + rows * b.row, b.row, b.column}; }
+Matrix right_of(const Matrix& a, int64_t columns) { return {a.data + columns * a.column, a.row, a.column}; }
+
+int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// Few rows: each task packs the panels that it needs, once.
+void multiply_few_rows(const Gemm& g) {
+  const int64_t depth = depth_of_blocks(g.k), count = (g.n + kN - 1) / kN;
+  parallel_ranges(count, count < 8 ? 1 : 4, [&](int64_t first, int64_t end) {
+    const int64_t j0 = first * kN, columns = least(end * kN, g.n) - j0;
+    float* panels = scratch(Slot::packed_b, (end - first) * kN * depth);
+    for (int64_t k0 = 0; k0 < g.k; k0 += depth) {
+      const int64_t d = least(g.k - k0, depth);
+      for (int64_t j = 0; j < columns; j += kN) pack_panel(below(g.b, k0), j0 + j, least(columns - j, kN), d, panels + j * d);
+      multiply({&g, 0, g.m, j0, columns, k0, d, panels, nullptr});
+    }
+  });
+}
+
+// Many rows: B, and A where it must be, are packed by all threads, a number of blocks of k at a time, and shared.
+void multiply_many_rows(const Gemm& g) {
+  const int64_t depth = depth_of_blocks(g.k), k_blocks = (g.k + depth - 1) / depth;
+  const int64_t padded_n = round_up(g.n, kN), panels = padded_n / kN;
+  const bool pack_a = needs_packing(g);
+  const int64_t padded_m = pack_a ? round_up(g.m, kM) : 0;
+  int64_t at_once = kShared / ((padded_n + padded_m) * depth);
+  at_once = at_once < 1 ? 1 : least(at_once, k_blocks);
+  const int64_t stages = (k_blocks + at_once - 1) / at_once;
+  at_once = (k_blocks + stages - 1) / stages;
+  float* shared_b = scratch(Slot::shared_b, padded_n * depth * at_once);
+  float* shared_a = pack_a ? scratch(Slot::packed_a, padded_m * depth * at_once + W) : nullptr;
+
+  // Tasks of packing A: kPackColumns columns of it. Each has row sums of its own, added up in order.
+  const int64_t ranges = pack_a ? (depth + kPackColumns - 1) / kPackColumns : 0;
+  float* sums = g.a_row_sums ? scratch(Slot::partial, ranges * at_once * g.m) : nullptr;
+  if (sums != nullptr)
+    for (int64_t r = 0; r < g.m; r++) g.a_row_sums[r] = 0;
+
+  // Tasks of multiplying: blocks of rows, and of columns where there are few rows; by the shape alone.
+  const int64_t block_m = g.m >= 16 * kBlockM ? kBlockM : kBlockM / 2;
+  const int64_t row_blocks = (g.m + block_m - 1) / block_m;
+  const int64_t column_blocks = row_blocks >= 12 ? 1 : (12 + row_blocks - 1) / row_blocks;
+  const int64_t block_n = round_up((padded_n + column_blocks - 1) / column_blocks, kN);
+  const int64_t across = (padded_n + block_n - 1) / block_n;
+
+  for (int64_t kb = 0; kb < k_blocks; kb += at_once) {
+    const int64_t blocks = least(k_blocks - kb, at_once);
+    const auto start = [&](int64_t block) { return (kb + block) * depth; };
+    const auto depth_of = [&](int64_t block) { return least(g.k - start(block), depth); };
+    parallel((ranges + panels) * blocks, [&](int64_t index) {
+      const int64_t block = index / (ranges + panels), part = index % (ranges + panels), d = depth_of(block);
+      if (part < ranges) {
+        const int64_t begin = least(part * kPackColumns, d), end = least(begin + kPackColumns, d);
+        float* own = sums ? sums + (block * ranges + part) * g.m : nullptr;
+        if (own != nullptr) memset(own, 0, static_cast<size_t>(g.m) * sizeof(float));
+        pack_rows(right_of(g.a, start(block)), g.m, begin, end, d, shared_a + block * padded_m * depth, own);
+      } else {
+        const int64_t j = (part - ranges) * kN;
+        pack_panel(below(g.b, start(block)), j, least(g.n - j, kN), d, shared_b + block * padded_n * depth + j * d);
+      }
+    });
+    if (sums != nullptr)
+      for (int64_t part = 0; part < ranges * blocks; part++)
+        for (int64_t r = 0; r < g.m; r++) g.a_row_sums[r] += sums[part * g.m + r];
+    parallel(row_blocks * across, [&](int64_t index) {
+      const int64_t i = index / across * block_m, j = index % across * block_n;
+      for (int64_t block = 0; block < blocks; block++) {
+        const int64_t d = depth_of(block);
+        multiply({&g, i, least(g.m - i, block_m), j, least(g.n - j, block_n), start(block), d,
+                  shared_b + block * padded_n * depth + j * d,
+                  pack_a ? shared_a + block * padded_m * depth + i * d : nullptr});
+      }
+    });
+  }
+}
 
 }  // namespace
 
@@ -225,64 +302,23 @@ void gemm_serial(const Gemm& g) {
   if (g.m == 0 || g.n == 0) return;
   if (g.k == 0) return fill_empty(g);
   const int64_t depth = depth_of_blocks(g.k);
+  const bool pack_a = needs_packing(g);
   float* panels = scratch(Slot::packed_b, round_up(g.n, kN) * depth);
+  float* strips = pack_a ? scratch(Slot::packed_a, round_up(g.m, kM) * depth + W) : nullptr;
+  if (g.a_row_sums != nullptr)
+    for (int64_t r = 0; r < g.m; r++) g.a_row_sums[r] = 0;
   for (int64_t k0 = 0; k0 < g.k; k0 += depth) {
-    const int64_t d = g.k - k0 < depth ? g.k - k0 : depth;
-    for (int64_t j = 0; j < g.n; j += kN)
-      pack_panel(below(g.b, k0), j, g.n - j < kN ? g.n - j : kN, d, panels + j * d);
-    multiply({&g, 0, g.m, 0, g.n, k0, d, panels});
+    const int64_t d = least(g.k - k0, depth);
+    for (int64_t j = 0; j < g.n; j += kN) pack_panel(below(g.b, k0), j, least(g.n - j, kN), d, panels + j * d);
+    if (pack_a) pack_rows(right_of(g.a, k0), g.m, 0, d, d, strips, g.a_row_sums);
+    multiply({&g, 0, g.m, 0, g.n, k0, d, panels, strips});
   }
 }
 
 void gemm(const Gemm& g) {
-  if (g.m == 0 || g.n == 0) return;
-  if (g.k == 0) return fill_empty(g);
-  if (g.m * g.n * g.k < (1 << 15)) return gemm_serial(g);
-  const int64_t depth = depth_of_blocks(g.k);
-  const int64_t padded = round_up(g.n, kN), count = padded / kN;
-  // Few rows: each task packs the panels it needs, once. Many: all panels are packed first and shared.
-  if (g.m <= kBlockM) {
-    const int64_t group = count < 8 ? 1 : 4;
-    parallel_ranges(count, group, [&](int64_t first, int64_t end) {
-      const int64_t j0 = first * kN, columns = (end * kN < g.n ? end * kN : g.n) - j0;
-      float* panels = scratch(Slot::packed_b, (end - first) * kN * depth);
-      for (int64_t k0 = 0; k0 < g.k; k0 += depth) {
-        const int64_t d = g.k - k0 < depth ? g.k - k0 : depth;
-        for (int64_t j = 0; j < columns; j += kN)
-          pack_panel(below(g.b, k0), j0 + j, columns - j < kN ? columns - j : kN, d, panels + j * d);
-        multiply({&g, 0, g.m, j0, columns, k0, d, panels});
-      }
-    });
-    return;
-  }
-  int64_t blocks_at_once = kSharedB / (padded * depth);
-  if (blocks_at_once < 1) blocks_at_once = 1;
-  const int64_t k_blocks = (g.k + depth - 1) / depth;
-  if (blocks_at_once > k_blocks) blocks_at_once = k_blocks;
-  float* shared = scratch(Slot::shared_b, padded * depth * blocks_at_once);
-  // Tasks: blocks of rows, and of columns where there are few rows. Small enough to balance, by shape alone.
-  const int64_t block_m = g.m >= 16 * kBlockM ? kBlockM : kBlockM / 2;
-  const int64_t row_blocks = (g.m + block_m - 1) / block_m;
-  const int64_t column_blocks = row_blocks >= 12 ? 1 : (12 + row_blocks - 1) / row_blocks;
-  const int64_t block_n = round_up((padded + column_blocks - 1) / column_blocks, kN);
-  const int64_t across = (padded + block_n - 1) / block_n;
-  for (int64_t kb = 0; kb < k_blocks; kb += blocks_at_once) {
-    const int64_t blocks = k_blocks - kb < blocks_at_once ? k_blocks - kb : blocks_at_once;
-    parallel(count * blocks, [&](int64_t index) {
-      const int64_t block = index / count, j = index % count * kN, k0 = (kb + block) * depth;
-      const int64_t d = g.k - k0 < depth ? g.k - k0 : depth;
-      pack_panel(below(g.b, k0), j, g.n - j < kN ? g.n - j : kN, d, shared + block * padded * depth + j * d);
-    });
-    parallel(row_blocks * across, [&](int64_t index) {
-      const int64_t i = index / across * block_m, j = index % across * block_n;
-      const int64_t rows = g.m - i < block_m ? g.m - i : block_m;
-      const int64_t columns = g.n - j < block_n ? g.n - j : block_n;
-      for (int64_t block = 0; block < blocks; block++) {
-        const int64_t k0 = (kb + block) * depth, d = g.k - k0 < depth ? g.k - k0 : depth;
-        multiply({&g, i, rows, j, columns, k0, d, shared + block * padded * depth + j * d});
-      }
-    });
-  }
+  if (g.m == 0 || g.n == 0 || g.k == 0 || g.m * g.n * g.k < (1 << 15)) return gemm_serial(g);
+  if (g.m <= kBlockM && !needs_packing(g)) return multiply_few_rows(g);
+  multiply_many_rows(g);
 }
 
 // Batches of products; a stride of 0 between batches shares an operand. Batch i of C follows batch i - 1.
