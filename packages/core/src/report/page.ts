@@ -27,7 +27,7 @@ figure{margin:0}
 @media (max-width:46rem){.charts{grid-template-columns:1fr}.broad{display:none}.narrow{display:block}}
 .strip{display:flex;gap:.75rem;overflow-x:auto;scroll-snap-type:x proximity;padding-bottom:.5rem}
 .strip figure{flex:none;max-width:100%;scroll-snap-align:start}
-.strip img{display:block;max-width:100%;height:auto;background:#fff;border-radius:4px;image-rendering:pixelated}
+.strip img{display:block;width:auto;height:auto;max-width:100%;max-height:max(90vh,36rem);background:#fff;border-radius:4px}
 .strip figcaption{color:var(--muted);font-size:.9rem;padding-top:.35rem}
 .slider{display:flex;align-items:center;gap:.75rem;margin-bottom:.6rem}
 .slider input{flex:1;min-width:0;max-width:24rem;accent-color:var(--accent)}
