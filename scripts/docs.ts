@@ -1,0 +1,109 @@
+/**
+ * pnpm write-docs: rewrites the parts of the documentation that repeat the code, between `<!-- generated: NAME -->` and
+ * `<!-- end -->`. A test fails when they are out of date.
+ */
+import { readFile, writeFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { type Method, trainSchema } from "@unmask/core";
+import { mae, modality } from "@unmask/image";
+import { z } from "zod";
+import { createProgram } from "../packages/cli/src/program.js";
+
+const root = new URL("..", import.meta.url);
+
+/** Pages with generated parts, and what stands in each. */
+export const pages: Readonly<Record<string, Readonly<Record<string, () => string>>>> = {
+  "docs/methods/mae.md": { options: () => options(mae.schema), presets: () => presets(mae) },
+  "docs/cli.md": { commands, data: () => options(modality.dataSchema), train: () => options(trainSchema) },
+};
+
+/** The page as it should be. */
+export async function regenerate(page: string): Promise<{ now: string; wanted: string }> {
+  const now = await readFile(new URL(page, root), "utf8");
+  let wanted = now;
+  for (const [name, generate] of Object.entries(pages[page]!)) {
+    const part = new RegExp(`(<!-- generated: ${name} -->\n)[^]*?(<!-- end -->)`);
+    if (!part.test(wanted)) throw new Error(`${page}: no <!-- generated: ${name} --> ... <!-- end -->`);
+    wanted = wanted.replace(part, (_, begin: string, end: string) => `${begin}\n${generate()}\n\n${end}`);
+  }
+  return { now, wanted };
+}
+
+interface JsonSchema {
+  readonly type?: string;
+  readonly description?: string;
+  readonly default?: unknown;
+  readonly enum?: readonly unknown[];
+  readonly anyOf?: readonly JsonSchema[];
+  readonly prefixItems?: readonly JsonSchema[];
+  readonly items?: JsonSchema | false;
+  readonly properties?: Readonly<Record<string, JsonSchema>>;
+}
+
+/** A row for each key of an object schema. */
+function options(schema: z.ZodType): string {
+  const { properties = {} } = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }) as JsonSchema;
+  const defaults = schema.parse({}) as Readonly<Record<string, unknown>>;
+  const rows = Object.entries(properties).map(([key, property]) => [
+    `\`${key}\``,
+    typeText(property),
+    defaults[key] === undefined ? "" : `\`${JSON.stringify(defaults[key])}\``,
+    property.description ?? "",
+  ]);
+  return table(["key", "type", "default", "meaning"], rows);
+}
+
+function typeText(schema: JsonSchema): string {
+  if (schema.enum) return schema.enum.map((value) => `\`${value}\``).join(", ");
+  if (schema.anyOf) return schema.anyOf.map(typeText).join(" or ");
+  if (schema.prefixItems) return `[${schema.prefixItems.map(typeText).join(", ")}]`;
+  if (schema.items) return `list of ${typeText(schema.items)}`;
+  if (schema.properties)
+    return `{ ${Object.entries(schema.properties)
+      .map(([key, value]) => `${key}: ${typeText(value)}`)
+      .join(", ")} }`;
+  return schema.type ?? "any";
+}
+
+/** A row for each preset, a column for each key that a preset sets. */
+function presets({ presets }: Pick<Method, "presets">): string {
+  const keys = [...new Set(Object.values(presets).flatMap((preset) => Object.keys(preset)))];
+  const rows = Object.entries(presets).map(([name, preset]) => [
+    `\`${name}\``,
+    ...keys.map((key) => JSON.stringify((preset as Readonly<Record<string, unknown>>)[key]) ?? ""),
+  ]);
+  return table(["preset", ...keys], rows);
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
+}
+
+/** What `--help` says of every command. */
+function commands(): string {
+  const help = (command: ReturnType<typeof createProgram>): string => {
+    let text = "";
+    command.configureOutput({ writeOut: (part) => (text += part), getOutHelpWidth: () => 100 });
+    command.outputHelp();
+    return text.trim();
+  };
+  const section = (command: ReturnType<typeof createProgram>, name: string): string =>
+    command.commands.length > 0 && name !== "unmask"
+      ? command.commands.map((sub) => section(sub as typeof command, `${name} ${sub.name()}`)).join("\n\n")
+      : `### ${name}\n\n\`\`\`\n${help(command)}\n\`\`\``;
+  const program = createProgram(() => undefined);
+  return [
+    section(program, "unmask"),
+    ...program.commands.map((command) => section(command as typeof program, `unmask ${command.name()}`)),
+  ].join("\n\n");
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url))
+  for (const page of Object.keys(pages)) {
+    const { now, wanted } = await regenerate(page);
+    if (now === wanted) continue;
+    await writeFile(new URL(page, root), wanted);
+    console.log(`${page} rewritten`);
+  }
