@@ -12,7 +12,11 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 let project: string;
 beforeAll(async () => {
   project = await mkdtemp(join(tmpdir(), "unmask-examples-"));
-  await symlink(fileURLToPath(new URL("node_modules", import.meta.url)), join(project, "node_modules"), "junction");
+  await symlink(
+    fileURLToPath(new URL("node_modules", import.meta.url)),
+    join(project, "node_modules"),
+    "junction",
+  );
   const random = createRandom(1);
   for (const kind of ["bars", "noise"] as const)
     for (let i = 0; i < 12; i++) {
