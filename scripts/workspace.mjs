@@ -21,7 +21,7 @@ for (const signal of ["SIGINT", "SIGTERM"])
   });
 
 /** Ends this process when the user asked for it. */
-export function stopIfInterrupted() {
+function stopIfInterrupted() {
   if (interrupted) process.exit(130);
 }
 

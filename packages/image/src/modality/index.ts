@@ -9,7 +9,7 @@ import { configureImages } from "./configure.js";
 import { imageDataSchema, openImages, rawPixels } from "./data.js";
 import { exportImageModel, importImageModel } from "./foreign.js";
 
-export const modality = {
+export const modality: ModalityPackage = {
   name: "image",
   samples: "images",
   methods: [mae, vit],
@@ -26,4 +26,4 @@ export const modality = {
   createClassifier: createVitClassifier,
   importModel: importImageModel,
   exportModel: exportImageModel,
-} satisfies ModalityPackage;
+};
