@@ -12,7 +12,8 @@ import { createProgram } from "../packages/cli/src/program.js";
 const root = new URL("..", import.meta.url);
 
 /** Pages with generated parts, and what stands in each. */
-export const pages: Readonly<Record<string, Readonly<Record<string, () => string>>>> = {
+export const pages: Readonly<Record<string, Readonly<Record<string, () => string | Promise<string>>>>> = {
+  "README.md": { example: () => code("examples/pretrain-images.ts") },
   "docs/methods/mae.md": { options: () => options(mae.schema), presets: () => presets(mae) },
   "docs/cli.md": { commands, data: () => options(modality.dataSchema), train: () => options(trainSchema) },
 };
@@ -24,9 +25,16 @@ export async function regenerate(page: string): Promise<{ now: string; wanted: s
   for (const [name, generate] of Object.entries(pages[page]!)) {
     const part = new RegExp(`(<!-- generated: ${name} -->\n)[^]*?(<!-- end -->)`);
     if (!part.test(wanted)) throw new Error(`${page}: no <!-- generated: ${name} --> ... <!-- end -->`);
-    wanted = wanted.replace(part, (_, begin: string, end: string) => `${begin}\n${generate()}\n\n${end}`);
+    const text = await generate();
+    wanted = wanted.replace(part, (_, begin: string, end: string) => `${begin}\n${text}\n\n${end}`);
   }
   return { now, wanted };
+}
+
+/** A file without the comment at its top. */
+async function code(path: string): Promise<string> {
+  const text = await readFile(new URL(path, root), "utf8");
+  return `\`\`\`ts\n${text.replace(/^(\/\/.*\n)+/, "").trim()}\n\`\`\``;
 }
 
 interface JsonSchema {
