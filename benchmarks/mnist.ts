@@ -69,7 +69,7 @@ const recipes = {
   },
   best: {
     model: { maskRatio: 0.75, normalisePixels: false },
-    train: { epochs: 20, batchSize: 256, lr: 2e-3, warmupEpochs: 1 },
+    train: { epochs: 40, batchSize: 256, lr: 2e-3, warmupEpochs: 2 },
     augment: randomAffine({ degrees: 10, translate: [0.08, 0.08], scale: [0.9, 1.1] }),
   },
 } as const;
@@ -77,7 +77,7 @@ const recipes = {
 /** Labels used: small rotations, shifts and scales, no mixing. */
 const finetuning = {
   model: { pool: "mean", dropPath: 0.1, smoothing: 0.1 },
-  train: { epochs: 15, batchSize: 256, lr: 1.5e-3, layerDecay: 0.75, warmupEpochs: 1 },
+  train: { epochs: 12, batchSize: 256, lr: 1.5e-3, layerDecay: 0.75, warmupEpochs: 1 },
   augment: randomAffine({ degrees: 12, translate: [0.08, 0.08], scale: [0.9, 1.1] }),
 } as const;
 

@@ -26,6 +26,7 @@ function run(golden: Golden): GoldenResult {
   const variables = trainable(model.params);
   const optimizer = adamw({ rules: decayRules(weight_decay), betas, epsilon: eps });
   const schedule = cosineSchedule({ lr, minLr, warmupEpochs, epochs });
+  const { epochsPerStep, clip } = course(golden.config);
 
   const images = given(golden.inputs, "imgs"); // [steps, B, C, H, W]
   const noise = given(golden.inputs, "noise"); // [steps, B, N]
@@ -50,8 +51,9 @@ function run(golden: Golden): GoldenResult {
       [...variables.values()],
     );
     const gradients = new Map([...variables].map(([path, variable]) => [path, grads[variable.name]!]));
-    const gradScale = step >= 4 ? clipScale(gradNorm(gradients).dataSync()[0]!, 1) : 1; // clipped in steps 4..7 only
-    const rate = schedule((step + 1) * 0.7);
+    const clipped = step >= clip.first && step <= clip.last;
+    const gradScale = clipped ? clipScale(gradNorm(gradients).dataSync()[0]!, clip.norm) : 1;
+    const rate = schedule((step + 1) * epochsPerStep);
     optimizer.step(variables, gradients, { lr: rate, gradScale });
     losses.push(value.dataSync()[0]!);
     rates.push(rate);
@@ -65,6 +67,14 @@ function run(golden: Golden): GoldenResult {
     .set("lr_table", Array.from(tableEpochs, schedule))
     .set("lr_table_epochs", tableEpochs);
   return { outputs, gradients: new Map(), excluded: keyBiases(outputs) };
+}
+
+/** The recording says in words which epoch a step stands for, `(i+1)*0.7`, and what is clipped, `1.0 for steps 4..7 only`. */
+function course({ epoch_of_step_i, clip_grad_norm }: Golden["config"]) {
+  const epochsPerStep = Number(/^\(i\+1\)\*([\d.]+)$/.exec(epoch_of_step_i)?.[1]);
+  const [, norm, first, last] = /^([\d.]+) for steps (\d+)\.\.(\d+)/.exec(clip_grad_norm ?? "") ?? [];
+  const clip = { norm: Number(norm ?? 0), first: Number(first ?? Infinity), last: Number(last ?? -1) };
+  return { epochsPerStep, clip };
 }
 
 /** The bias of the keys has no influence on attention: its gradient is rounding noise, which Adam scales up to the full step. */
