@@ -20,5 +20,5 @@ export function asUsage<T>(read: () => T, where = ""): T {
 /** One line for a terminal. */
 export function describeError(error: unknown): string {
   const message = error instanceof Error ? error.message || error.name : String(error);
-  return `unmask: ${message.replace(/\s*\n\s*/g, "; ")}`;
+  return `unmask: ${message.replace(/\s*\n\s*\(/g, " (").replace(/\s*\n\s*/g, "; ")}`;
 }

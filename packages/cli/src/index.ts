@@ -33,5 +33,11 @@ function allCommands(program: ReturnType<typeof createProgram>): ReturnType<type
   ]);
 }
 
+// Whoever read the output has gone: `unmask ... | head`.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(EXIT.failure);
+  throw error;
+});
+
 // Not process.exit: what was written to a pipe would be cut.
 process.exitCode = await main(process.argv.slice(2));

@@ -56,7 +56,7 @@ export function createOutput({ json = false, quiet = false }: OutputOptions): Ou
   };
 }
 
-const BAR = 24;
+const BAR = 16;
 
 /** `[=======>        ]` */
 export function bar(done: number, total: number): string {

@@ -31,6 +31,9 @@ const SHARED = [
   "epsilon",
 ];
 
+/** Of MAE's fine-tuning (He et al., CVPR 2022, appendix A.1). */
+const RECIPE = { dropPath: 0.1, smoothing: 0.1 };
+
 /**
  * A `vit` with the weights of a masked autoencoder's encoder, or of another `vit`. The position table is interpolated
  * where `settings.imageSize` differs; the head is new where the number of classes differs.
@@ -40,7 +43,7 @@ export function createVitClassifier(model: Model, settings: Keys, random: Random
   const source = model.config as Readonly<Record<string, unknown>>;
   const known = model.method.id === vit.id ? Object.keys(source) : SHARED;
   const inherited = Object.fromEntries(known.map((key) => [key, source[key]]));
-  const config = resolveConfig(vit, { ...inherited, ...settings } as Parameters<
+  const config = resolveConfig(vit, { ...RECIPE, ...inherited, ...settings } as Parameters<
     typeof resolveConfig<typeof vit>
   >[1]);
   const flat = flatten(model.params);

@@ -133,10 +133,11 @@ async function fingerprintOf(
   return hash.digest("hex");
 }
 
-/** libvips says the same on several lines. */
+/** libvips says the same on several lines, and nothing where another thread has taken its words. */
 function oneLine(message: string): string {
   const lines = message.split("\n").map((line) => line.trim());
-  return [...new Set(lines.filter((line) => line !== ""))].join("; ");
+  const said = [...new Set(lines.filter((line) => line !== ""))].join("; ");
+  return said === "" || said === "Unknown error" ? "the file is damaged or cut short" : said;
 }
 
 /** Decoded images up to `limit` bytes, first come first kept: an epoch visits each once, so nothing is worth replacing. */
