@@ -1,6 +1,6 @@
 /** Files of other libraries: state dicts and the JSON beside them. */
 import { mkdir, readdir, readFile, stat } from "node:fs/promises";
-import { dirname, extname, join } from "node:path";
+import { basename, dirname, extname, join } from "node:path";
 import { type ForeignModel, findStateDict, UnmaskError } from "@unmask/core";
 import {
   openSafetensors,
@@ -13,20 +13,29 @@ import { UsageError } from "./errors.js";
 
 const TORCH = [".pth", ".pt", ".bin"];
 
-/** A `.pth`, `.pt`, `.bin` or `.safetensors` file, or a folder that holds one. */
+/** A `.pth`, `.pt`, `.bin` or `.safetensors` file, or a folder that holds one; and the JSON beside it. */
 export async function readForeign(path: string): Promise<ForeignModel> {
   const found = await stat(path).catch(() => undefined);
   if (found === undefined) throw new UnmaskError(`import: there is no ${path}`);
-  if (!found.isDirectory()) return { parameters: await readStateDict(path) };
+  if (!found.isDirectory()) {
+    const fromFolder = /^(pytorch_)?model\./.test(basename(path)); // as transformers and timm name it
+    return { parameters: await readStateDict(path), json: fromFolder ? await readJson(dirname(path)) : {} };
+  }
   const names = await readdir(path);
-  const json: Record<string, unknown> = {};
-  for (const name of ["config.json", "preprocessor_config.json"])
-    if (names.includes(name))
-      json[name] = parseJson(await readFile(join(path, name), "utf8"), join(path, name));
   const torch = names.find((name) => TORCH.includes(extname(name)));
   const safe = names.some((name) => name.endsWith(".safetensors"));
   const parameters = await readStateDict(!safe && torch !== undefined ? join(path, torch) : path);
-  return { parameters, json };
+  return { parameters, json: await readJson(path) };
+}
+
+async function readJson(folder: string): Promise<Record<string, unknown>> {
+  const json: Record<string, unknown> = {};
+  for (const name of ["config.json", "preprocessor_config.json"]) {
+    const path = join(folder, name);
+    const text = await readFile(path, "utf8").catch(() => undefined);
+    if (text !== undefined) json[name] = parseJson(text, path);
+  }
+  return json;
 }
 
 async function readStateDict(path: string): Promise<ForeignModel["parameters"]> {

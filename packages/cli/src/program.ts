@@ -109,7 +109,11 @@ Examples:
       .option("--method <id>", 'what to pretrain; "unmask methods" lists them')
       .option("--preset <name>", "size of the model (default: tiny)")
       .option("--epochs <number>", "passes over the data (default: 100)", positive)
-      .option("--batch-size <number>", "samples of one update (default: 128)", integer(1))
+      .option(
+        "--batch-size <number>",
+        "samples of one update (default: 128, less for small data)",
+        integer(1),
+      )
       .option("--seed <number>", "of every draw (default: 0)", integer(0))
       .addOption(configOption())
       .addOption(setOption())

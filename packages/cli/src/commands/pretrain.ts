@@ -32,7 +32,7 @@ export async function pretrain(
   const modality = await loadModality(name);
   const { epochs, batchSize, seed, strict } = options;
   const request = await readRequest(modality, { ...options, train: { epochs, batchSize, seed } });
-  const { method, preset, given, data, train } = request;
+  const { method, preset, given, data } = request;
   asUsage(() => resolveConfig(method, given as object));
   noteEngine(output, await startEngine(options.engine));
 
@@ -40,6 +40,7 @@ export async function pretrain(
   for (const note of notes) output.note(note);
   const config = asUsage(() => resolveConfig(method, { ...settled, ...given } as object));
   const dataset = modality.open(source, { config, data });
+  const train = { batchSize: batchSizeFor(dataset.length), ...request.train };
   const out = options.out ?? newRunPath(method.id, source);
   const model: Model = asUsage(() => createModel(method, config, { seed: train.seed }));
   const pictures = options.pictures ?? picturesEvery(train.epochs ?? 100);
@@ -78,4 +79,9 @@ export async function pretrain(
     interrupt.release();
     model.dispose();
   }
+}
+
+/** About sixteen updates an epoch, where the data is too small for as many of the usual size. */
+function batchSizeFor(samples: number): number {
+  return 2 ** Math.min(7, Math.max(4, Math.round(Math.log2(samples / 16))));
 }
