@@ -43,6 +43,7 @@ export interface SubjectOptions {
 }
 
 export const PRETRAINED = "pretrained";
+export const FINETUNED = "finetuned";
 
 /** The model and, where asked for, what it has to beat. */
 export function subjectsOf({
@@ -64,8 +65,9 @@ export function subjectsOf({
       });
     return { train: await part("train", data.train), test: await part("test", data.test) };
   };
-  const pretrained = { name: PRETRAINED, features: () => extract(PRETRAINED, model) };
-  if (!baselines) return [pretrained];
+  const name = "logits" in model.method ? FINETUNED : PRETRAINED;
+  const trained = { name, features: () => extract(name, model) };
+  if (!baselines) return [trained];
   const random = {
     name: "random encoder",
     seeds,
@@ -79,7 +81,7 @@ export function subjectsOf({
     },
   };
   const { raw } = modality;
-  return [pretrained, random, { name: raw.name, features: () => extract(raw.name, raw.features) }];
+  return [trained, random, { name: raw.name, features: () => extract(raw.name, raw.features) }];
 }
 
 /** Scores of one way of measuring, each with the seed it depends on. */
@@ -158,7 +160,6 @@ export async function reportMeasured(measured: readonly Measured[], options: Res
   for (const { path } of runs) await writeReport(path);
 }
 
-export const FINETUNED = "finetuned";
 const LABELS = { top1: "top-1", top5: "top-5" } as const;
 
 function formatPercent(values: readonly number[]): string {

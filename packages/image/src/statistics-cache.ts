@@ -33,9 +33,23 @@ export async function folderStatistics(
   const known = await readStatistics(path);
   if (known) return known;
   const statistics = await pixelStatistics(folder, options);
-  await mkdir(cacheDirectory, { recursive: true });
-  await writeFileAtomic(path, `${JSON.stringify(statistics)}\n`);
+  await keep(statistics, cacheDirectory, path);
   return statistics;
+}
+
+/** Where nothing can be written the next run measures again; that is no reason to fail this one. */
+async function keep(statistics: PixelStatistics, directory: string, path: string): Promise<void> {
+  try {
+    await mkdir(directory, { recursive: true });
+    await writeFileAtomic(path, `${JSON.stringify(statistics)}\n`);
+  } catch (error) {
+    if (
+      !["EACCES", "EPERM", "EROFS", "ENOSPC", "ENOTDIR", "EEXIST"].includes(
+        (error as NodeJS.ErrnoException).code ?? "",
+      )
+    )
+      throw error;
+  }
 }
 
 function defaultDirectory(): string {

@@ -87,6 +87,11 @@ describe("folderStatistics", () => {
     expect(await measure()).toEqual({ measured: false, statistics: first.statistics });
   });
 
+  it("measures where it can keep nothing", async () => {
+    writeFileSync(join(directory, ".cache"), "a file where the cache wants a folder");
+    expect((await measure()).statistics.images).toBe(2);
+  });
+
   it("measures again when a file changed, for another limit, and when what it kept is damaged", async () => {
     await measure();
     expect((await measure(1)).measured).toBe(true);
