@@ -139,6 +139,16 @@ async function measure(model: Model<object, ImageSample>, seed: number): Promise
   return { metrics, seconds: (Date.now() - start) / 1000 };
 }
 
+/** The same for every seed and recipe. */
+function rawPixels(): Promise<Result> {
+  return remembered(join(args.out, "raw-pixels.json"), async () => {
+    const start = Date.now();
+    const pixels = (samples: readonly ImageSample[]) =>
+      Float32Array.from(samples.flatMap((sample) => [...sample.pixels]));
+    return { metrics: await scores("raw pixels", pixels), seconds: (Date.now() - start) / 1000 };
+  });
+}
+
 async function scores(name: string, features: FeatureFunction<ImageSample>): Promise<Record<string, number>> {
   const [seen, unseen] = [await extractFeatures(features, train), await extractFeatures(features, test)];
   const metrics = {
