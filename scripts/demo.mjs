@@ -8,7 +8,7 @@ const RUN = "runs/demo";
 const DIGITS = "runs/demo-digits";
 const FEW = 300;
 const TEST = 2000;
-const PRETRAIN = ["pretrain", "image", `${DIGITS}/digits-images`, "--config", "examples/demo/pretrain.yaml"];
+const PRETRAIN = ["pretrain", "image", `${DIGITS}/all`, "--config", "examples/demo/pretrain.yaml"];
 const TRAINING_SECONDS = 180;
 
 await install();
@@ -23,10 +23,10 @@ await unmask(["doctor"]);
 if (existsSync(join(root, RUN, "latest"))) await unmask(["resume", RUN]);
 else await unmask([...PRETRAIN, "--epochs", await affordableEpochs(), "--out", RUN]);
 
-const labelled = ["--train", `${DIGITS}/few-images`, "--test", `${DIGITS}/test-images`, "--baselines"];
+const labelled = ["--train", `${DIGITS}/few`, "--test", `${DIGITS}/test`, "--baselines"];
 await unmask(["knn", RUN, ...labelled]);
 await unmask(["probe", RUN, ...labelled]);
-await unmask(["reconstruct", RUN, `${DIGITS}/test-images`, "--out", `${RUN}/reconstructed`]);
+await unmask(["reconstruct", RUN, `${DIGITS}/test`, "--out", `${RUN}/reconstructed`]);
 await unmask(["report", RUN]);
 
 console.log(`
