@@ -42,7 +42,7 @@ export interface SubjectOptions {
   readonly output: Output;
 }
 
-export const PRETRAINED = "pretrained";
+const PRETRAINED = "pretrained";
 export const FINETUNED = "finetuned";
 
 /** The model and, where asked for, what it has to beat. */

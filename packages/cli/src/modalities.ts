@@ -14,7 +14,7 @@ export const MODALITIES = ["image", "video", "audio", "pointcloud", "graph", "mu
 export type ModalityName = (typeof MODALITIES)[number];
 
 /** The package was not found. */
-export class MissingPackageError extends Error {
+class MissingPackageError extends Error {
   override name = "MissingPackageError";
 }
 

@@ -9,7 +9,7 @@ import sharp from "sharp";
 const ENTRY = fileURLToPath(new URL("../src/index.ts", import.meta.url));
 const LOADER = import.meta.resolve("tsx");
 
-export interface Finished {
+interface Finished {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;

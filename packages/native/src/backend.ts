@@ -12,7 +12,7 @@ interface TensorData {
 }
 
 /** The part of `MathBackendCPU` that is used here; tfjs exports the class through its registry only. */
-export interface CpuBackend extends tf.KernelBackend {
+interface CpuBackend extends tf.KernelBackend {
   data: tf.DataStorage<TensorData>;
   nextDataId(): number;
   makeTensorInfo(shape: number[], dtype: tf.DataType, values?: tf.BackendValues | string[]): tf.TensorInfo;
@@ -25,7 +25,7 @@ export interface CpuBackend extends tf.KernelBackend {
  * Storage of one tensor. The kernels of this package read `array`; anything else reads `values`, as tfjs's kernels
  * do, and may keep the array or a view of it: from then on the memory is left to the collector.
  */
-export class Stored implements TensorData {
+class Stored implements TensorData {
   complexTensorInfos?: { real: tf.TensorInfo; imag: tf.TensorInfo };
   exposed = false;
 
@@ -67,7 +67,7 @@ interface StorageOf {
   bool: Uint8Array;
 }
 
-export interface Created<A> {
+interface Created<A> {
   readonly info: tf.TensorInfo;
   readonly array: A;
 }

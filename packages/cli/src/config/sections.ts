@@ -8,7 +8,7 @@ import { z } from "zod";
 import { UsageError } from "../errors.js";
 import { didYouMean } from "./nearest.js";
 
-export const SECTIONS = ["model", "data", "train"] as const;
+const SECTIONS = ["model", "data", "train"] as const;
 export type Section = (typeof SECTIONS)[number];
 export type SectionKeys = Readonly<Record<Section, readonly string[] | undefined>>;
 

@@ -144,7 +144,7 @@ const cast: NativeKernel = ({ inputs, attrs, backend }) => {
 };
 
 /** x broadcast to a shape, by a walk with strides of 0. */
-export const broadcastTo: NativeKernel = ({ inputs, attrs, backend }) => {
+const broadcastTo: NativeKernel = ({ inputs, attrs, backend }) => {
   const x = inputs.x!;
   const shape = attrs.shape as number[];
   if (!isFloat(x) || broadcastShape(x.shape, shape)?.join() !== shape.join()) return undefined;

@@ -3,9 +3,9 @@ import type * as tf from "@tensorflow/tfjs";
 import type { Storage } from "../addon.js";
 import type { NativeBackend } from "../backend.js";
 
-export type Inputs = Record<string, tf.TensorInfo | undefined>;
+type Inputs = Record<string, tf.TensorInfo | undefined>;
 // biome-ignore lint/suspicious/noExplicitAny: tfjs's attributes have a type of their own for every kernel
-export type Attrs = Record<string, any>;
+type Attrs = Record<string, any>;
 
 export interface Call {
   readonly inputs: Inputs;
