@@ -6,7 +6,7 @@ import { build, install, root, run, step } from "./workspace.mjs";
 
 const RUN = "runs/demo";
 const DIGITS = "runs/demo-digits";
-const FEW = 300;
+const FEW = 5000;
 const TEST = 2000;
 const PRETRAIN = ["pretrain", "image", `${DIGITS}/all`, "--config", "examples/demo/pretrain.yaml"];
 const TRAINING_SECONDS = 180;
@@ -23,7 +23,15 @@ await unmask(["doctor"]);
 if (existsSync(join(root, RUN, "latest"))) await unmask(["resume", RUN]);
 else await unmask([...PRETRAIN, "--epochs", await affordableEpochs(), "--out", RUN]);
 
-const labelled = ["--train", `${DIGITS}/few`, "--test", `${DIGITS}/test`, "--baselines"];
+const labelled = [
+  "--train",
+  `${DIGITS}/few`,
+  "--test",
+  `${DIGITS}/test`,
+  "--pool",
+  "cls+mean",
+  "--baselines",
+];
 await unmask(["knn", RUN, ...labelled]);
 await unmask(["probe", RUN, ...labelled]);
 await unmask(["reconstruct", RUN, `${DIGITS}/test`, "--out", `${RUN}/reconstructed`]);

@@ -65,30 +65,19 @@ export const tools: readonly unknown[] = [linearProbe satisfies object, {} as Mo
 `,
 );
 const compiler = join(root, "node_modules", "typescript", "bin", "tsc");
-for (const [module, resolution] of [
+for (const [module, moduleResolution] of [
   ["NodeNext", "NodeNext"],
   ["ESNext", "Bundler"],
 ]) {
-  const options = [
-    "--strict",
-    "--noEmit",
-    "--target",
-    "ES2022",
-    "--lib",
-    "ES2023,DOM",
-    "--skipLibCheck",
-    "--types",
-    "",
-  ];
-  inProject(process.execPath, [
-    compiler,
-    ...options,
-    "--module",
-    module,
-    "--moduleResolution",
-    resolution,
-    "types.ts",
-  ]);
+  const compilerOptions = { module, moduleResolution, target: "ES2022", lib: ["ES2023", "DOM"], types: [] };
+  writeFileSync(
+    join(project, "tsconfig.json"),
+    JSON.stringify({
+      compilerOptions: { ...compilerOptions, strict: true, noEmit: true, skipLibCheck: true },
+      files: ["types.ts"],
+    }),
+  );
+  inProject(process.execPath, [compiler, "-p", "tsconfig.json"]);
 }
 console.log("installed, trained and compiled in an empty project");
 
