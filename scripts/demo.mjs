@@ -6,16 +6,16 @@ import { build, install, root, run, step } from "./workspace.mjs";
 
 const RUN = "runs/demo";
 const DIGITS = "runs/demo-digits";
-const FEW = 5000;
+const LABELLED = 5000;
 const TEST = 2000;
 const PRETRAIN = ["pretrain", "image", `${DIGITS}/all`, "--config", "examples/demo/pretrain.yaml"];
 const TRAINING_SECONDS = 180;
 
 await install();
 await build();
-await step(`writing 60,000 digits, ${FEW} of them with labels`, async () => {
+await step(`writing 60,000 digits, ${LABELLED} of them with labels`, async () => {
   const { writeDigits } = await import("../examples/demo/digits.mjs");
-  writeDigits(join(root, DIGITS), { few: FEW, test: TEST });
+  writeDigits(join(root, DIGITS), { labelled: LABELLED, test: TEST });
   return { code: 0, output: "" };
 });
 
@@ -25,7 +25,7 @@ else await unmask([...PRETRAIN, "--epochs", await affordableEpochs(), "--out", R
 
 const labelled = [
   "--train",
-  `${DIGITS}/few`,
+  `${DIGITS}/labelled`,
   "--test",
   `${DIGITS}/test`,
   "--pool",
@@ -38,7 +38,7 @@ await unmask(["reconstruct", RUN, `${DIGITS}/test`, "--out", `${RUN}/reconstruct
 await unmask(["report", RUN]);
 
 console.log(`
-The two tables above: how many of ${TEST} test digits are told apart with the labels of ${FEW}, by the features of the
+The two tables above: how many of ${TEST} test digits are told apart with the labels of ${LABELLED}, by the features of the
 pretrained encoder, by those of an encoder with random weights, and by the pixels themselves.
 
 Look at

