@@ -10,7 +10,7 @@ const DIGITS = "runs/demo-digits";
 const LABELLED = 300;
 const TEST = 2000;
 const PRETRAIN = ["pretrain", "image", `${DIGITS}/all`, "--config", "examples/demo/pretrain.yaml"];
-const TRAINING_SECONDS = 180;
+const TRAINING_SECONDS = 110;
 
 await install();
 await build();
@@ -42,7 +42,7 @@ Look at
 Delete ${RUN} to begin again. Go on with pictures of your own:
   node packages/cli/dist/index.js pretrain image FOLDER`);
 
-/** As much of the job as takes three minutes at the speed of this machine's engine, by a few updates on a trial run. */
+/** As much of the job as takes TRAINING_SECONDS at the speed of this machine's engine, by a few updates on a trial run. */
 async function affordableEpochs() {
   const trial = join(root, "runs", "demo-trial");
   const forget = () => rmSync(trial, { recursive: true, force: true });
