@@ -45,7 +45,7 @@ export async function evaluateFeatures(
   { pool, seeds: count, baselines = false }: EvaluationOptions,
   { kind, title, settings, seeded, measure }: Measurement,
 ): Promise<void> {
-  const data = openLabelled(modality, source, model.config);
+  const data = openLabelled(modality, source, model);
   const seeds = Array.from({ length: count }, (_, i) => i);
   const subjects = subjectsOf({ modality, model, data, pool, seeds, baselines, output });
   const { measured, sets } = await measureSubjects(subjects, seeds, seeded, measure);

@@ -1,6 +1,13 @@
 /** Labelled data to train on and to measure on. */
 import { basename } from "node:path";
-import { createRandom, type Dataset, type ModalityPackage, stratifiedSplit, subset } from "@unmask/core";
+import {
+  createRandom,
+  type Dataset,
+  type Method,
+  type ModalityPackage,
+  stratifiedSplit,
+  subset,
+} from "@unmask/core";
 import type { ModelDescription } from "@unmask/core/node";
 import { UsageError } from "./errors.js";
 import { type RunData, runDataSchema } from "./run.js";
@@ -63,18 +70,19 @@ export function labelledSource({
   return { train: source, split, data: options, name: `${label}, split ${percent}:${100 - percent}` };
 }
 
-/** Opens both, in the form of a config. @throws UsageError where nothing is labelled */
+/** Opens both, in the form that a model takes. @throws UsageError where nothing is labelled */
 export function openLabelled(
   modality: ModalityPackage,
   { train: source, test, split, data }: LabelledSource,
-  config: object,
+  { method, config }: { readonly method: Method; readonly config: object },
 ): LabelledData {
-  const whole = modality.open(source, { config, data });
+  const whole = modality.open(source, { method, config, data });
   if (!whole.labels?.some((label) => label >= 0))
     throw new UsageError(`${source} has no labels; use one sub-folder for each class`);
   if (split === undefined) {
     const { labels: _, ...unlabelled } = data;
-    return { train: whole, test: modality.open(test!, { config, data: unlabelled, classes: whole.classes }) };
+    const form = { method, config, data: unlabelled, classes: whole.classes };
+    return { train: whole, test: modality.open(test!, form) };
   }
   const random = createRandom(split.seed).child("split");
   const parts = stratifiedSplit(whole.labels, 1 - split.share, random);

@@ -1,3 +1,4 @@
+export { applyBufferUpdates, pendingBuffer, updateBuffer } from "./buffers.js";
 export * from "./engine/index.js";
 export * from "./errors.js";
 export * from "./evaluate/index.js";

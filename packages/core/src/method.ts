@@ -4,6 +4,7 @@
  */
 import type * as tf from "@tensorflow/tfjs";
 import type { z } from "zod";
+import type { Model } from "./model.js";
 import type { Random } from "./random.js";
 import type { Params } from "./tree.js";
 
@@ -36,6 +37,18 @@ export interface ReconstructOptions {
   readonly denormalise?: "visible" | "truth";
 }
 
+/** Frozen models that a method learns from, by the roles it names. Borrowed: never trained, never disposed. */
+export type Teachers = Readonly<Record<string, Model>>;
+
+/** How far training is, once an update is done. */
+export interface UpdateProgress {
+  /** Updates done, this one among them. */
+  readonly step: number;
+  /** Updates of the whole run. */
+  readonly steps: number;
+  readonly stepsPerEpoch: number;
+}
+
 export interface Method<
   C extends object = Any,
   S = Any,
@@ -54,12 +67,16 @@ export interface Method<
   readonly schema: z.ZodType<C>;
   /** The paper's sizes, by name. */
   readonly presets: Readonly<Record<string, Partial<C>>>;
+  /** Teachers that must be given, by role, each with what may take it. */
+  readonly teachers?: Readonly<Record<string, string>>;
   /** Fresh parameters; the caller owns them. */
   init(config: C, random: Random): P;
-  /** Samples into a batch, with all random draws; the caller disposes it. */
-  prepare(config: C, samples: readonly S[], random: Random): B;
-  /** Pure and differentiable. */
+  /** Samples into a batch, with all random draws and what the teachers say of the samples; the caller disposes it. */
+  prepare(config: C, samples: readonly S[], random: Random, teachers: Teachers): B;
+  /** Pure and differentiable; what it leaves behind in buffers it says by `updateBuffer`. */
   loss(params: P, config: C, batch: B): LossTerms;
+  /** Moves what is not trained by gradient, once after each update: averaged teachers above all. */
+  afterUpdate?(params: P, config: C, progress: UpdateProgress): void;
   /** Features of whole samples, nothing masked: [B, D], or [B, N, D] when `pool` is "tokens". */
   encode(params: P, config: C, samples: readonly S[], options?: EncodeOptions): tf.Tensor;
   /** What a person looks at. Absent where a method reconstructs nothing. */

@@ -16,6 +16,8 @@ export type Keys = Readonly<Record<string, unknown>>;
 export type Source = string | readonly string[];
 
 export interface OpenOptions {
+  /** Its samples may be of a form of their own: several views of a picture. */
+  readonly method: Method;
   /** Complete config of the method: samples come in the form it takes. */
   readonly config: object;
   /** Options of the reader, in the form of `dataSchema`. */

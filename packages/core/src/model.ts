@@ -2,7 +2,7 @@
 import type * as tf from "@tensorflow/tfjs";
 import type { z } from "zod";
 import { expect, UnmaskError } from "./errors.js";
-import type { Batch, EncodeOptions, LossTerms, Method, ReconstructOptions } from "./method.js";
+import type { Batch, EncodeOptions, LossTerms, Method, ReconstructOptions, Teachers } from "./method.js";
 import { createRandom, type Random } from "./random.js";
 import { tidy } from "./scope.js";
 import { disposeTree, type Params } from "./tree.js";
@@ -17,6 +17,8 @@ export interface Model<
   readonly method: Method<C, S, B, P, R>;
   readonly config: C;
   readonly params: P;
+  /** Frozen models that it learns from; needed to train, not to encode. */
+  readonly teachers: Teachers;
   /** Samples into a batch; the caller disposes it with `disposeAll`. */
   prepare(samples: readonly S[], random: Random): B;
   /** Loss terms of a batch, as tensors the caller disposes. */
@@ -41,6 +43,13 @@ export type ConfigInput<M extends Method> = Partial<z.input<M["schema"]>> & {
 export type ModelOf<M extends Method> =
   M extends Method<infer C, infer S, infer B, infer P, infer R> ? Model<C, S, B, P, R> : never;
 
+export interface CreateOptions {
+  readonly seed?: number;
+  readonly random?: Random;
+  /** The frozen models that the method learns from, by the roles it names. Borrowed. */
+  readonly teachers?: Teachers;
+}
+
 /**
  * A model with fresh parameters.
  * @param config any keys of the method's config, over those of `preset`; unknown keys are errors
@@ -48,27 +57,34 @@ export type ModelOf<M extends Method> =
 export function createModel<M extends Method>(
   method: M,
   config: ConfigInput<M> = {} as ConfigInput<M>,
-  { seed = 0, random = createRandom(seed) }: { seed?: number; random?: Random } = {},
+  { seed = 0, random = createRandom(seed), teachers = {} }: CreateOptions = {},
 ): ModelOf<M> {
   const complete = resolveConfig(method, config);
   return bindModel(
     method,
     complete,
     tidy(() => method.init(complete, random)),
+    teachers,
   ) as ModelOf<M>;
 }
 
-/** A method, a complete config and parameters as one model; takes ownership of `params`. */
+/** A method, a complete config and parameters as one model; takes ownership of `params`, borrows `teachers`. */
 export function bindModel<C extends object, S, B extends Batch, P extends Params, R>(
   method: Method<C, S, B, P, R>,
   config: C,
   params: P,
+  teachers: Teachers = {},
 ): Model<C, S, B, P, R> {
+  const prepare = (samples: readonly S[], random: Random) => {
+    expectTeachers(method, teachers);
+    return method.prepare(config, samples, random, teachers);
+  };
   const model: Model<C, S, B, P, R> = {
     method,
     config,
     params,
-    prepare: (samples, random) => tidy(() => method.prepare(config, samples, random)),
+    teachers,
+    prepare: (samples, random) => tidy(() => prepare(samples, random)),
     loss: (batch) => tidy(() => method.loss(params, config, batch)),
     encode: (samples, options) => tidy(() => method.encode(params, config, samples, options)),
     reconstruct: (samples, random, options) => {
@@ -78,8 +94,7 @@ export function bindModel<C extends object, S, B extends Batch, P extends Params
         `reconstruct: ${method.id} reconstructs nothing; see \`unmask methods\``,
       );
       return tidy(() => {
-        const batch = method.prepare(config, samples, random);
-        return reconstruct(params, config, batch, options);
+        return reconstruct(params, config, prepare(samples, random), options);
       });
     },
     save: async (directory) => (await import("#node")).saveModel(model, directory),
@@ -87,6 +102,19 @@ export function bindModel<C extends object, S, B extends Batch, P extends Params
     dispose: () => disposeTree(params),
   };
   return model;
+}
+
+function expectTeachers({ id, teachers: roles = {} }: Method, teachers: Teachers): void {
+  for (const [role, what] of Object.entries(roles))
+    expect(
+      teachers[role] !== undefined,
+      `${id}: learns from a ${role} teacher and none is given; give ${what} as createModel's teachers.${role} or by --teacher ${role}=FOLDER`,
+    );
+  for (const role of Object.keys(teachers))
+    expect(
+      role in roles,
+      `${id}: has no ${role} teacher; ${Object.keys(roles).length === 0 ? "it learns from none" : `its teachers are ${Object.keys(roles).join(", ")}`}`,
+    );
 }
 
 /** Config keys over the preset's, over the schema's defaults. Throws an error that names each bad key. */

@@ -47,7 +47,7 @@ export async function embed(path: string, source: string, options: EmbedOptions)
   try {
     const { samples } = modality;
     const data = runDataSchema.safeParse(description.run?.config.data.description).data?.options ?? {};
-    const dataset = modality.open(source, { config: model.config, data });
+    const dataset = modality.open(source, { method: model.method, config: model.config, data });
     const features = await extractFeatures(model, dataset, {
       pool,
       batchSize,

@@ -52,7 +52,7 @@ export async function finetune(path: string, options: FinetuneCommandOptions): P
     const training = checkedTrain(settings.train);
     const found = findLabelled(options, description);
     const source = { ...found, data: { ...found.data, ...settings.data } };
-    const data = openLabelled(modality, source, model.config);
+    const data = openLabelled(modality, source, model);
     const { train, test } = data;
     const classes = countClasses(data);
     const out = options.out ?? newRunPath("finetune", path);
@@ -72,7 +72,7 @@ export async function finetune(path: string, options: FinetuneCommandOptions): P
       const classifier = asUsage(() => createClassifier(encoder, { ...settings.model, classes }, random));
       if (fresh) encoder.dispose();
       try {
-        const own = openLabelled(modality, source, classifier.config);
+        const own = openLabelled(modality, source, classifier);
         const directory = join(out, options.seeds > 1 ? `seed-${seed}` : "", fresh ? "scratch" : "");
         output.note(`${subject}, seed ${seed}: ${classifier.method.id} in ${directory}`);
         output.event({

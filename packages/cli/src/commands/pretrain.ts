@@ -39,7 +39,7 @@ export async function pretrain(
   const { config: settled, notes } = await modality.configure({ method, source, data, given, strict });
   for (const note of notes) output.note(note);
   const config = asUsage(() => resolveConfig(method, { ...settled, ...given } as object));
-  const dataset = modality.open(source, { config, data });
+  const dataset = modality.open(source, { method, config, data });
   const train = { batchSize: batchSizeFor(dataset.length), ...request.train };
   const out = options.out ?? newRunPath(method.id, source);
   const model: Model = asUsage(() => createModel(method, config, { seed: train.seed }));

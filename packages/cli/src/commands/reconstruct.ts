@@ -31,7 +31,7 @@ export async function reconstruct(
       throw new UsageError(`${model.method.id} reconstructs nothing that could be looked at`);
     const data = runDataSchema.safeParse(description.run?.config.data.description).data?.options ?? {};
     const folder = sources.length === 1 && (await isFolder(sources[0]!)) ? sources[0] : undefined;
-    const dataset = modality.open(folder ?? sources, { config: model.config, data });
+    const dataset = modality.open(folder ?? sources, { method: model.method, config: model.config, data });
     await mkdir(out, { recursive: true });
     const taken = new Set<string>();
     for (let i = 0; i < dataset.length && taken.size < (folder ? count : dataset.length); i++) {

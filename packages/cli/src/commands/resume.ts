@@ -1,4 +1,4 @@
-import type { ModalityPackage } from "@unmask/core";
+import type { Method, ModalityPackage } from "@unmask/core";
 import {
   createModel,
   type Model,
@@ -30,6 +30,7 @@ interface Resumed {
   readonly run: RunConfig;
   readonly data: RunData;
   readonly modality: ModalityPackage;
+  readonly method: Method;
   readonly output: Output;
   readonly interrupt: Interrupt;
   readonly strict?: boolean;
@@ -40,11 +41,11 @@ export async function resume(out: string, options: ResumeOptions): Promise<numbe
   const run = await readRunConfig(out);
   const recorded = dataOf(run, out);
   const data = { ...recorded, source: options.data ?? recorded.source };
-  const { modality } = await modalityOfMethod(run.method, data.modality);
+  const { modality, method } = await modalityOfMethod(run.method, data.modality);
   noteEngine(output, await startEngine(options.engine ?? (run.engine as EngineOption["engine"])));
   const interrupt = catchInterrupt(() => output.note("stopping after this step; once more to leave at once"));
   try {
-    const resumed = { out, run, data, modality, output, interrupt, strict: options.strict };
+    const resumed = { out, run, data, modality, method, output, interrupt, strict: options.strict };
     return await (run.kind === "finetune" ? resumeClassifier(resumed) : resumeEncoder(resumed));
   } finally {
     interrupt.release();
@@ -56,12 +57,13 @@ async function resumeEncoder({
   run,
   data,
   modality,
+  method,
   output,
   interrupt,
   strict,
 }: Resumed): Promise<number> {
   const { source, options, classes, pictures = 0 } = data;
-  const dataset = modality.open(source, { config: run.config, data: options, classes });
+  const dataset = modality.open(source, { method, config: run.config, data: options, classes });
   const { signal } = interrupt;
   const { model, events } = await resumePretraining(out, {
     methods: modality.methods,
@@ -83,13 +85,13 @@ async function resumeClassifier({
   run,
   data,
   modality,
+  method,
   output,
   interrupt,
   strict,
 }: Resumed): Promise<number> {
-  const { method } = await modalityOfMethod(run.method, data.modality);
   const source = labelledSource(data);
-  const labelled = openLabelled(modality, source, run.config);
+  const labelled = openLabelled(modality, source, { method, config: run.config });
   const { train, test } = labelled;
   const model: Model = createModel(method, run.config);
   try {

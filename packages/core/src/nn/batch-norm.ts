@@ -1,5 +1,6 @@
 /** Batch normalisation over all axes but the last, with PyTorch's names and conventions. */
 import * as tf from "@tensorflow/tfjs";
+import { pendingBuffer, updateBuffer } from "../buffers.js";
 import { expect } from "../errors.js";
 import { buffer, parameter } from "../tree.js";
 
@@ -14,16 +15,6 @@ export interface BatchNormParams {
   readonly running_var: tf.Variable;
   /** int32 scalar */
   readonly num_batches_tracked: tf.Variable;
-}
-
-/** What a batch says about its channels. */
-export interface BatchStatistics {
-  /** [C] */
-  readonly mean: tf.Tensor1D;
-  /** [C], with N */
-  readonly variance: tf.Tensor1D;
-  /** N, the values per channel; a scalar. */
-  readonly count: tf.Scalar;
 }
 
 export function initBatchNorm(width: number, { affine = true }: { affine?: boolean } = {}): BatchNormParams {
@@ -41,6 +32,8 @@ export interface BatchNormOptions {
 }
 
 export interface TrainBatchNormOptions extends BatchNormOptions {
+  /** Share of the batch in the running statistics: r += momentum * (new - r). Default 0.1. */
+  readonly momentum?: number;
   /**
    * [..., 1]: 1 where x is active, 0 elsewhere (sparse feature maps). Statistics are over active places only, and
    * the result is 0 elsewhere.
@@ -49,15 +42,15 @@ export interface TrainBatchNormOptions extends BatchNormOptions {
 }
 
 /**
- * Normalises by the batch's own statistics, as in training. Pure: running statistics move when the caller hands the
- * returned ones to {@link updateRunning}, once the step is taken.
+ * Normalises by the batch's own statistics, as in training, and moves the running ones towards them (the variance taken
+ * with N - 1) once the step is done.
  * @param x [..., C] with at least two values per channel
  */
 export function trainBatchNorm(
   params: BatchNormParams,
   x: tf.Tensor,
-  { epsilon = 1e-5, active }: TrainBatchNormOptions = {},
-): { y: tf.Tensor; statistics: BatchStatistics } {
+  { epsilon = 1e-5, momentum = 0.1, active }: TrainBatchNormOptions = {},
+): tf.Tensor {
   const width = x.shape.at(-1)!;
   expect(
     x.size > width && width === params.running_mean.size,
@@ -73,8 +66,16 @@ export function trainBatchNorm(
   const centred = tf.sub(rows, mean);
   const variance = average(tf.square(centred));
   const normal = affine(params, tf.div(centred, tf.sqrt(tf.add(variance, epsilon))));
+  const moved = (running: tf.Variable, towards: () => tf.Tensor) =>
+    updateBuffer(running, () =>
+      tf.add(tf.mul(pendingBuffer(running), 1 - momentum), tf.mul(towards(), momentum)),
+    );
+  moved(params.running_mean, () => mean);
+  moved(params.running_var, () => tf.mul(variance, tf.div(count, tf.sub(count, 1)))); // with N - 1
+  const { num_batches_tracked: batches } = params;
+  updateBuffer(batches, () => tf.add(pendingBuffer(batches), tf.scalar(1, "int32")));
   const y = weights === undefined ? normal : tf.mul(normal, weights);
-  return { y: y.reshape(x.shape), statistics: { mean, variance, count } };
+  return y.reshape(x.shape);
 }
 
 /** Normalises by the running statistics, as in evaluation. [..., C] -> [..., C] */
@@ -85,22 +86,6 @@ export function applyBatchNorm(
 ): tf.Tensor {
   const deviation = tf.sqrt(tf.add(params.running_var, epsilon));
   return affine(params, tf.div(tf.sub(x, params.running_mean), deviation));
-}
-
-/**
- * Moves the running statistics towards those of a batch: r += momentum * (new - r), the variance taken with N - 1.
- * Borrows `statistics`.
- */
-export function updateRunning(params: BatchNormParams, statistics: BatchStatistics, momentum = 0.1): void {
-  tf.tidy(() => {
-    const { mean, variance, count } = statistics;
-    const unbiased = tf.mul(variance, tf.div(count, tf.sub(count, 1)));
-    const move = (running: tf.Variable, towards: tf.Tensor) =>
-      running.assign(tf.add(tf.mul(running, 1 - momentum), tf.mul(towards, momentum)));
-    move(params.running_mean, mean);
-    move(params.running_var, unbiased);
-    params.num_batches_tracked.assign(tf.add(params.num_batches_tracked, tf.scalar(1, "int32")).toInt());
-  });
 }
 
 function affine({ weight, bias }: BatchNormParams, x: tf.Tensor): tf.Tensor {

@@ -1,5 +1,6 @@
 /** Loss and gradients of one update, in one part or several. */
 import * as tf from "@tensorflow/tfjs";
+import { applyBufferUpdates } from "../buffers.js";
 import type { Batch, LossTerms } from "../method.js";
 import { gradNorm } from "../optim/clip.js";
 import type { Random } from "../random.js";
@@ -87,7 +88,7 @@ function sumOfParts<S, B extends Batch>(
   const scalars: tf.Tensor[] = [];
   for (const { samples, indices, weight } of parts) {
     const batch = tidy(() => prepare(samples, random, indices));
-    const part = termsAndGradients(() => loss(batch), params);
+    const part = applyBufferUpdates(() => termsAndGradients(() => loss(batch), params));
     disposeAll(batch);
     names = [...part.terms.keys()];
     scalars.push(...part.terms.values());

@@ -1,6 +1,6 @@
 /** Pretraining of a model, and its continuation from a run directory. */
 import { expect } from "../errors.js";
-import type { Batch, Method } from "../method.js";
+import type { Batch, Method, Teachers } from "../method.js";
 import { bindModel, type Model } from "../model.js";
 import { createRandom } from "../random.js";
 import { tidy } from "../scope.js";
@@ -27,6 +27,8 @@ export function pretrain<C extends object, S, B extends Batch, P extends Params,
 export interface ResumeOptions<S> extends TrainControls {
   /** Where the run's method is looked up by its id. */
   readonly methods: readonly Method[];
+  /** The teachers that the run was begun with, by role. */
+  readonly teachers?: Teachers;
   /** The data the run was begun with, or how to open it by what the run recorded. */
   readonly dataset: Dataset<S> | ((run: RunConfig) => Dataset<S> | Promise<Dataset<S>>);
 }
@@ -43,7 +45,7 @@ export interface ResumedRun<S> {
  * A run that is complete gives its first and last events.
  */
 export async function resume<S>(out: string, options: ResumeOptions<S>): Promise<ResumedRun<S>> {
-  const { methods, dataset: given, ...controls } = options;
+  const { methods, dataset: given, teachers, ...controls } = options;
   const config = await (await runFiles()).readRunConfig(out);
   expect(
     config.kind === "pretrain",
@@ -57,7 +59,7 @@ export async function resume<S>(out: string, options: ResumeOptions<S>): Promise
   const dataset = typeof given === "function" ? await given(config) : given;
   const complete = method.schema.parse(config.config);
   const params = tidy(() => method.init(complete, createRandom(config.training.seed)));
-  const model: Model<object, S> = bindModel(method, complete, params);
+  const model: Model<object, S> = bindModel(method, complete, params, teachers);
   return { model, config, events: resumeTraining(pretrainTask(model), dataset, out, controls) };
 }
 
@@ -68,5 +70,13 @@ function pretrainTask<C extends object, S, B extends Batch, P extends Params, R>
   prepare,
   loss,
 }: Model<C, S, B, P, R>): TrainTask<S, B> {
-  return { kind: "pretrain", method: method.id, config, params, prepare, loss };
+  return {
+    kind: "pretrain",
+    method: method.id,
+    config,
+    params,
+    prepare,
+    loss,
+    afterUpdate: (progress) => method.afterUpdate?.(params, config, progress),
+  };
 }

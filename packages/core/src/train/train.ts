@@ -1,7 +1,7 @@
 /** The training loop, as an iterator of events that its caller drives. */
 import * as tf from "@tensorflow/tfjs";
 import { expect, UnmaskError } from "../errors.js";
-import type { Batch } from "../method.js";
+import type { Batch, UpdateProgress } from "../method.js";
 import { clipScale } from "../optim/clip.js";
 import type { Optimizer } from "../optim/optimizer.js";
 import type { Schedule } from "../optim/schedule.js";
@@ -42,6 +42,8 @@ export interface TrainTask<S, B extends Batch> extends Losses<S, B> {
   readonly config: object;
   /** Its trainable variables are trained in place, all of them are saved. Borrowed. */
   readonly params: Params;
+  /** Called once after each update. */
+  afterUpdate?(progress: UpdateProgress): void;
 }
 
 /** What may differ each time a run is continued. */
@@ -227,6 +229,8 @@ class Training<S, B extends Batch> {
       for (const gradient of gradients.values()) gradient.dispose();
     }
     progress.step++;
+    const { stepsPerEpoch } = sampler;
+    tidy(() => this.task.afterUpdate?.({ step: progress.step, steps: this.steps, stepsPerEpoch }));
     const seconds = (performance.now() - began) / 1000;
     progress.seconds += seconds;
     const { step } = progress;

@@ -48,7 +48,7 @@ export async function configureImages(request: ConfigureRequest): Promise<Config
   }
   if (given.mean === undefined || given.std === undefined) {
     const settled = resolveConfig(method, { ...given, ...config });
-    const measured = await measure(openImages(source, { config: settled, data }));
+    const measured = await measure(openImages(source, { method, config: settled, data }));
     const mean = measured.mean.map(fourDigits);
     const std = measured.std.map((value) => fourDigits(value) || 1);
     if (given.mean === undefined) config.mean = mean;

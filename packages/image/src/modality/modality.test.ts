@@ -118,7 +118,7 @@ describe("open", () => {
       Uint8Array.from([...header(3, 3, 4, 4), ...pixels]),
     );
     writeFileSync(join(directory, "train-labels-idx1-ubyte"), Uint8Array.from([...header(1, 3), 2, 0, 1]));
-    const options = { config: { imageSize: [4, 4], channels: 1 }, data: {} };
+    const options = { method: mae, config: { imageSize: [4, 4], channels: 1 }, data: {} };
     for (const source of [directory, join(directory, "train-images-idx3-ubyte")]) {
       const dataset = modality.open(source, options);
       expect([...dataset.labels!]).toEqual([2, 0, 1]);
