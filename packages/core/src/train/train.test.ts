@@ -1,7 +1,8 @@
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, it } from "vitest";
 import { collect, ofType, toy, toyData } from "../../test/toy.js";
-import type { LossTerms } from "../method.js";
+import { pendingBuffer, updateBuffer } from "../buffers.js";
+import type { LossTerms, Teachers, UpdateProgress } from "../method.js";
 import { createModel } from "../model.js";
 import type { createRandom } from "../random.js";
 import { flatten } from "../tree.js";
@@ -31,6 +32,69 @@ function taskWith(
     loss: (batch) => loss(model.loss(batch as ReturnType<Toy["prepare"]>), ++step),
   };
 }
+
+describe("what moves beside gradients", () => {
+  const counting = (model: Toy) =>
+    taskWith(model, (terms) => {
+      const { counter } = model.params as unknown as { counter: tf.Variable };
+      updateBuffer(counter, () => tf.add(pendingBuffer(counter), tf.scalar(1, "int32")));
+      updateBuffer(counter, () => tf.add(pendingBuffer(counter), tf.scalar(10, "int32")));
+      return terms;
+    });
+  const counted = (model: Toy) => flatten(model.params).get("counter")!.dataSync()[0];
+
+  it("buffers take the values that each part of a step says, and nobody else moves them", async () => {
+    const model = newModel();
+    const task = counting(model);
+    await collect(train(task, toyData(20), { epochs: 3, batchSize: 10 }));
+    expect(counted(model)).toBe(6 * 11);
+    await collect(train(task, toyData(20), { epochs: 3, batchSize: 10, accumulate: 2 }));
+    expect(counted(model)).toBe(6 * 11 + 12 * 11);
+    const random = (await import("../random.js")).createRandom(1);
+    tf.dispose(task.loss(model.prepare([new Float32Array(8)], random)).total);
+    expect(counted(model)).toBe(18 * 11);
+  });
+
+  it("a method is told of every update, and its tensors of that call go", async () => {
+    const told: UpdateProgress[] = [];
+    const method: typeof toy & { afterUpdate(params: object, config: object, at: UpdateProgress): void } = {
+      ...toy,
+      afterUpdate: (_params, _config, at) => {
+        tf.scalar(told.push(at));
+      },
+    };
+    const model = createModel(method, {}, { seed: 3 });
+    const before = tf.memory().numTensors;
+    await collect(pretrain(model, toyData(20), { epochs: 1.5, batchSize: 10 }));
+    expect(told).toEqual([1, 2, 3].map((step) => ({ step, steps: 3, stepsPerEpoch: 2 })));
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it("a teacher says its part in prepare, is never trained, and is asked for by name", async () => {
+    const teacher = newModel();
+    const roles: Teachers[] = [];
+    const student = {
+      ...toy,
+      id: "student",
+      teachers: { guide: "any model" },
+      prepare: (config: never, samples: never, random: never, teachers: Teachers) => {
+        roles.push(teachers);
+        return toy.prepare(config, samples, random);
+      },
+    };
+    const before = values(teacher);
+    const model = createModel(student, {}, { seed: 4, teachers: { guide: teacher } });
+    await collect(pretrain(model, toyData(20), { epochs: 1, batchSize: 10 }));
+    expect(roles.map(({ guide }) => guide === teacher)).toEqual([true, true]);
+    expect(values(teacher)).toEqual(before);
+    const orphan = createModel(student, {});
+    await expect(collect(pretrain(orphan, toyData(20)))).rejects.toThrow(
+      "student: learns from a guide teacher and none is given; give any model as createModel's teachers.guide or by --teacher guide=FOLDER",
+    );
+    const odd = createModel(toy, {}, { teachers: { guide: teacher } });
+    await expect(collect(pretrain(odd, toyData(20)))).rejects.toThrow("toy: has no guide teacher");
+  });
+});
 
 describe("pretrain", () => {
   it("tells start, every step, every epoch and the end, in order", async () => {
