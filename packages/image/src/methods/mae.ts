@@ -45,48 +45,29 @@ import {
   withClassToken,
 } from "@unmask/core";
 import { z } from "zod";
-import { type ImageInput, imageInputShape, imageTensor, sizeSchema } from "../batch.js";
+import { type ImageInput, imageInputShape, imageTensor } from "../batch.js";
 import { poolTokens } from "../pool.js";
 import { type ImageReconstruction, reconstruction } from "../reconstruction.js";
 import type { ImageSample } from "../sample.js";
+import {
+  type DecoderConfig,
+  decoderShape,
+  decoderSizes,
+  type EncoderConfig,
+  encoderShape,
+  encoderSizes,
+  hiddenWidth,
+} from "../transformer-config.js";
 
-export interface MaeConfig extends ImageInput {
-  readonly patchSize: readonly [number, number];
-  readonly width: number;
-  readonly depth: number;
-  readonly heads: number;
-  readonly mlpRatio: number;
-  readonly decoderWidth: number;
-  readonly decoderDepth: number;
-  readonly decoderHeads: number;
-  readonly decoderMlpRatio: number;
-  readonly qkvBias: boolean;
-  readonly activation: "gelu" | "gelu-tanh" | "relu";
-  readonly epsilon: number;
+export interface MaeConfig extends ImageInput, EncoderConfig, DecoderConfig {
   readonly maskRatio: number;
   readonly normalisePixels: boolean;
 }
 
-const count = z.int().positive();
-
 const schema = z.strictObject({
   ...imageInputShape,
-  patchSize: sizeSchema("height and width of a patch in pixels").default([16, 16]),
-  width: count.default(768).describe("width of the encoder's tokens"),
-  depth: count.default(12).describe("encoder blocks"),
-  heads: count.default(12).describe("encoder attention heads"),
-  mlpRatio: z.number().positive().default(4).describe("hidden width of the encoder's MLPs over its width"),
-  decoderWidth: count.default(512).describe("width of the decoder's tokens"),
-  decoderDepth: count.default(8).describe("decoder blocks"),
-  decoderHeads: count.default(16).describe("decoder attention heads"),
-  decoderMlpRatio: z
-    .number()
-    .positive()
-    .default(4)
-    .describe("hidden width of the decoder's MLPs over its width"),
-  qkvBias: z.boolean().default(true).describe("bias of the query, key and value projections"),
-  activation: z.enum(["gelu", "gelu-tanh", "relu"]).default("gelu").describe("activation of the MLPs"),
-  epsilon: z.number().positive().default(1e-6).describe("epsilon of the layer norms"),
+  ...encoderShape,
+  ...decoderShape,
   maskRatio: z.number().gt(0).lt(1).default(0.75).describe("share of patches hidden from the encoder"),
   normalisePixels: z
     .boolean()
@@ -95,11 +76,9 @@ const schema = z.strictObject({
 }) satisfies z.ZodType<MaeConfig>;
 
 const presets = {
-  tiny: { width: 192, depth: 12, heads: 3, decoderWidth: 128, decoderDepth: 4, decoderHeads: 4 },
-  small: { width: 384, depth: 12, heads: 6, decoderWidth: 256, decoderDepth: 4, decoderHeads: 8 },
-  base: { width: 768, depth: 12, heads: 12 },
-  large: { width: 1024, depth: 24, heads: 16 },
-  huge: { width: 1280, depth: 32, heads: 16, patchSize: [14, 14] },
+  ...encoderSizes,
+  tiny: { ...encoderSizes.tiny, ...decoderSizes.tiny },
+  small: { ...encoderSizes.small, ...decoderSizes.small },
 } satisfies Record<string, Partial<MaeConfig>>;
 
 export interface MaeParams {
@@ -276,8 +255,6 @@ export function maeGrid({
   );
   return [rows, columns];
 }
-
-const hiddenWidth = (width: number, ratio: number) => Math.trunc(width * ratio + 1e-6);
 
 export const mae = {
   id: "mae",

@@ -39,19 +39,12 @@ import {
   truncatedNormal,
 } from "@unmask/core";
 import { z } from "zod";
-import { type ImageInput, imageInputShape, imageTensor, sizeSchema } from "../batch.js";
+import { type ImageInput, imageInputShape, imageTensor } from "../batch.js";
 import { poolTokens } from "../pool.js";
 import type { ImageSample } from "../sample.js";
+import { count, type EncoderConfig, encoderShape, encoderSizes, hiddenWidth } from "../transformer-config.js";
 
-export interface VitConfig extends ImageInput {
-  readonly patchSize: readonly [number, number];
-  readonly width: number;
-  readonly depth: number;
-  readonly heads: number;
-  readonly mlpRatio: number;
-  readonly qkvBias: boolean;
-  readonly activation: "gelu" | "gelu-tanh" | "relu";
-  readonly epsilon: number;
+export interface VitConfig extends ImageInput, EncoderConfig {
   readonly classes: number;
   readonly pool: "cls" | "mean";
   readonly dropPath: number;
@@ -60,18 +53,9 @@ export interface VitConfig extends ImageInput {
   readonly cutmix: number;
 }
 
-const count = z.int().positive();
-
 const schema = z.strictObject({
   ...imageInputShape,
-  patchSize: sizeSchema("height and width of a patch in pixels").default([16, 16]),
-  width: count.default(768).describe("width of the tokens"),
-  depth: count.default(12).describe("blocks"),
-  heads: count.default(12).describe("attention heads"),
-  mlpRatio: z.number().positive().default(4).describe("hidden width of the MLPs over the width"),
-  qkvBias: z.boolean().default(true).describe("bias of the query, key and value projections"),
-  activation: z.enum(["gelu", "gelu-tanh", "relu"]).default("gelu").describe("activation of the MLPs"),
-  epsilon: z.number().positive().default(1e-6).describe("epsilon of the layer norms"),
+  ...encoderShape,
   classes: count.default(1000).describe("number of classes"),
   pool: z.enum(["cls", "mean"]).default("mean").describe("class token, or mean of the patch tokens"),
   dropPath: z
@@ -88,14 +72,6 @@ const schema = z.strictObject({
     .default(0)
     .describe("alpha of cutmix in training; 0 is none, with mixup one of the two"),
 }) satisfies z.ZodType<VitConfig>;
-
-const presets = {
-  tiny: { width: 192, depth: 12, heads: 3 },
-  small: { width: 384, depth: 12, heads: 6 },
-  base: { width: 768, depth: 12, heads: 12 },
-  large: { width: 1024, depth: 24, heads: 16 },
-  huge: { width: 1280, depth: 32, heads: 16, patchSize: [14, 14] },
-} satisfies Record<string, Partial<VitConfig>>;
 
 export interface VitParams {
   /** [1, 1, D] */
@@ -123,14 +99,13 @@ function init(config: VitConfig, random: Random): VitParams {
   const { patchSize, channels, width, depth, mlpRatio, qkvBias, pool, classes } = config;
   const [rows, columns] = patchGrid(config.imageSize, patchSize) as [number, number];
   const weights = truncatedNormal(0.02);
-  const hidden = Math.trunc(width * mlpRatio + 1e-6);
   return {
     cls_token: parameter(weights([1, 1, width], random)),
     pos_embed: parameter(weights([1, 1 + rows * columns, width], random)),
     patch_embed: initPatchEmbed(random, { patch: patchSize, channels, width }),
     blocks: initTransformer(random, depth, {
       width,
-      hidden,
+      hidden: hiddenWidth(width, mlpRatio),
       qkvBias: qkvBias ? "all" : "none",
       init: weights,
     }),
@@ -203,7 +178,7 @@ export const vit = {
     "Supervised vision transformer: fine-tunes a pretrained encoder, holds timm, DeiT and Hugging Face weights",
   paper: "Dosovitskiy et al., An Image is Worth 16x16 Words, ICLR 2021, arXiv 2010.11929",
   schema,
-  presets,
+  presets: encoderSizes,
   init,
   prepare,
   loss,
