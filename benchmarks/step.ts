@@ -27,6 +27,7 @@ import {
   startEngine,
   toFloat32,
   toInt32,
+  valueAndGradients,
 } from "@unmask/core";
 import { openSafetensors, writeSafetensors } from "@unmask/core/node";
 import { mae } from "@unmask/image";
@@ -94,11 +95,11 @@ async function work(inputs: string): Promise<void> {
     const begin = performance.now();
     const mask = masks[steps++ % MASKS]!;
     const loss = tf.tidy(() => {
-      const { value, grads } = tf.variableGrads(
+      const { value, gradients } = valueAndGradients(
         () => model.method.loss(model.params, model.config, { images, mask }).total,
         [...params.values()],
       );
-      optimizer.step(params, new Map([...params].map(([path, { name }]) => [path, grads[name]!])), {
+      optimizer.step(params, new Map([...params.keys()].map((path, i) => [path, gradients[i]!])), {
         lr: 1e-3,
       });
       return value.dataSync()[0];

@@ -5,6 +5,7 @@ import type { Batch, LossTerms } from "../method.js";
 import { gradNorm } from "../optim/clip.js";
 import type { Random } from "../random.js";
 import { disposeAll, tidy } from "../scope.js";
+import { valueAndGradients } from "./backward.js";
 import type { LoadedSamples } from "./loader.js";
 
 export interface Losses<S, B extends Batch> {
@@ -131,18 +132,18 @@ function addScaled(
 function termsAndGradients(loss: () => LossTerms, params: ReadonlyMap<string, tf.Variable>) {
   const named = new Map<string, tf.Tensor>();
   try {
-    const { value, grads } = tf.variableGrads(() => {
+    const found = valueAndGradients(() => {
       const { total, ...rest } = loss();
       // Everything but the total goes when the scope of the gradient closes.
       for (const [name, term] of Object.entries(rest)) named.set(name, tf.keep(term.clone()));
       return total;
     }, [...params.values()]);
     const gradients = new Map<string, tf.Tensor>();
-    for (const [path, { name }] of params) {
-      const gradient = grads[name];
-      if (gradient != null) gradients.set(path, gradient);
-    }
-    const terms = new Map<string, tf.Tensor>([["total", value]]);
+    [...params.keys()].forEach((path, i) => {
+      const gradient = found.gradients[i];
+      if (gradient !== undefined) gradients.set(path, gradient);
+    });
+    const terms = new Map<string, tf.Tensor>([["total", found.value]]);
     for (const [name, term] of named) terms.set(name, term.clone()); // back into the caller's scope
     return { terms, gradients };
   } finally {

@@ -1,3 +1,4 @@
+export { valueAndGradients } from "./backward.js";
 export * from "./dataset.js";
 export type * from "./events.js";
 export type { Losses } from "./gradients.js";
