@@ -1,6 +1,17 @@
 export * from "./augment/affine.js";
 export * from "./augment/augmentations.js";
-export * from "./augment/resample.js";
+export * from "./augment/blur.js";
+export {
+  adjustBrightness,
+  adjustContrast,
+  adjustHue,
+  adjustSaturation,
+  type ColourJitterOptions,
+  colourJitter,
+  grayscale,
+  solarise,
+} from "./augment/colour.js";
+export { resample } from "./augment/resample.js";
 export * from "./augment/view.js";
 export * from "./checkpoints/hugging-face.js";
 export * from "./checkpoints/official.js";

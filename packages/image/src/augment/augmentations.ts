@@ -12,6 +12,12 @@ export function compose(...augmentations: readonly Augmentation[]): Augmentation
   return (sample, random) => augmentations.reduce((current, augment) => augment(current, random), sample);
 }
 
+/** An augmentation that is made with probability `p` and left out otherwise. */
+export function randomly(p: number, augment: Augmentation): Augmentation {
+  expect(p >= 0 && p <= 1, `randomly: p must be a probability, got ${p}`);
+  return (sample, random) => (random.uniform() < p ? augment(sample, random) : sample);
+}
+
 /** A random part of the image, bicubic, as torchvision's transform of that name; `scale` defaults to MAE's 0.2-1. */
 export function randomResizedCrop(size: number | Size, options?: CropOptions): Augmentation {
   const to = toSize(size, "randomResizedCrop");
@@ -21,8 +27,7 @@ export function randomResizedCrop(size: number | Size, options?: CropOptions): A
 
 /** Left and right exchanged with probability `p`. */
 export function randomHorizontalFlip(p = 0.5): Augmentation {
-  expect(p >= 0 && p <= 1, `randomHorizontalFlip: p must be a probability, got ${p}`);
-  return (sample, random) => (random.uniform() < p ? flipHorizontal(sample) : sample);
+  return randomly(p, flipHorizontal);
 }
 
 /** Left and right exchanged. */

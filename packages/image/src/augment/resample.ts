@@ -214,6 +214,9 @@ function cutColumns<T extends Uint8Array | Float32Array>(
   return to;
 }
 
-function toUint16(values: Float32Array): Uint16Array {
-  return Uint16Array.from(values, (value) => Math.min(65535, Math.max(0, Math.round(value))));
+/** Rounded and clipped. */
+export function toUint16(values: Float32Array): Uint16Array {
+  const words = new Uint16Array(values.length); // a loop: `from` with a function takes ten times as long
+  for (let i = 0; i < words.length; i++) words[i] = Math.min(65535, Math.max(0, Math.round(values[i]!)));
+  return words;
 }
