@@ -73,6 +73,14 @@ describe("findStateDict", () => {
     expect([...findStateDict(dict({ model: "mae_vit", state_dict: weights })).keys()]).toEqual(["w"]);
   });
 
+  it("joins a dict of state dicts, and only one of nothing else", () => {
+    const parts = dict({ encoder: dict({ w: tensor }), head: dict({ w: tensor, b: tensor }) });
+    expect([...findStateDict(parts).keys()]).toEqual(["encoder.w", "head.w", "head.b"]);
+    expect(() => findStateDict(dict({ encoder: dict({ w: tensor }), epoch: 3 }))).toThrow(
+      "pick the state dict",
+    );
+  });
+
   it("takes module. off only when every name has it", () => {
     expect([...findStateDict(dict({ "module.a": tensor, "module.b": tensor })).keys()]).toEqual(["a", "b"]);
     expect([...findStateDict(dict({ "module.a": tensor, b: tensor })).keys()]).toEqual(["module.a", "b"]);

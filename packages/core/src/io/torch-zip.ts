@@ -83,8 +83,8 @@ function refuseOtherFormats(source: ByteSource): void {
 const STATE_DICT_KEYS = ["model", "state_dict", "module", "base_model"] as const;
 
 /**
- * The state dict in a checkpoint: under `model`, `state_dict`, `module` or `base_model`, or the checkpoint itself.
- * Entries that are no tensors are left out; a `module.` that begins every name (DataParallel) is taken off.
+ * The state dict in a checkpoint: under `model`, `state_dict`, `module` or `base_model`, or the checkpoint itself;
+ * where it holds nothing but state dicts, theirs together, each name after the dict's. Entries that are no tensors are left out; a `module.` that begins every name (DataParallel) is taken off.
  * @throws FormatError when none of them holds tensors by name.
  */
 export function findStateDict(value: TorchValue): Map<string, RawTensor> {
@@ -96,6 +96,12 @@ export function findStateDict(value: TorchValue): Map<string, RawTensor> {
     const wrapped = tensors.every(([name]) => name.startsWith("module."));
     return new Map(wrapped ? tensors.map(([name, raw]) => [name.slice("module.".length), raw]) : tensors);
   }
+  const parts = [...value].map(([key, part]) =>
+    (part instanceof Map ? namedTensors(part) : []).map(
+      ([name, raw]) => [`${String(key)}.${name}`, raw] as const,
+    ),
+  );
+  if (parts.length > 0 && parts.every((part) => part.length > 0)) return new Map(parts.flat()); // a dict of state dicts
   const keys = [...value.keys()]
     .filter((key) => typeof key === "string")
     .slice(0, 8)

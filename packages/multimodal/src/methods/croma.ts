@@ -1,0 +1,467 @@
+/**
+ * CROMA: Remote Sensing Representations with Contrastive Radar-Optical Masked Autoencoders. Fuller, Millard, Green,
+ * NeurIPS 2023, https://arxiv.org/abs/2311.00566
+ *
+ *   loss = [CE(s o_i . sg(r_j), i) + CE(s r_i . sg(o_j), i)] / 2  +  MSE over hidden optical patches, optical bands
+ *                                                                 +  MSE over hidden radar patches, radar bands
+ *
+ * o, r: unit projections of each sensor's pooled visible tokens; s: a learned scale; sg: no gradient. Each sensor has a
+ * ViT of its own over its visible patches; a third transformer reads optical tokens into the radar's by cross-attention;
+ * a decoder predicts all bands of every place. Places are known by attention biases alone (2-D ALiBi), so that a trained
+ * model takes larger images.
+ *
+ * Kept from the reference, since its numbers depend on it: the bias between radar and optical places is used in the
+ * joint encoder's self-attention too; one norm serves tokens and context of a cross-attention; the joint sequence has the
+ * radar's places, and is restored by them; keys of the contrast take no gradient, as its gathered banks do not; targets are
+ * normalised over all bands of both sensors before they are told apart. Departures that change no number: hidden patches
+ * are never embedded; the reference's surplus mask token is not made. The mask token's initial distribution is MAE's.
+ * Grids that are not square and other numbers of bands are additions.
+ */
+import * as tf from "@tensorflow/tfjs";
+import {
+  applyLayerNorm,
+  applyLinear,
+  attention,
+  buffer,
+  crossEntropy,
+  type EncodeOptions,
+  expect,
+  initLayerNorm,
+  type LayerNormParams,
+  type LinearParams,
+  l2Normalise,
+  type Mask,
+  type Method,
+  maskedMean,
+  normal,
+  normaliseJoint,
+  parameter,
+  patchGrid,
+  patchify,
+  type Random,
+  randomMask,
+  restoreRows,
+  selfAttention,
+  sinCos2d,
+  takeRows,
+  tokenMse,
+} from "@unmask/core";
+import { z } from "zod";
+import { bandsFirst, bandsLast, clipBands } from "../bands.js";
+import { count, ratio, sizeSchema } from "../config.js";
+import { distanceBias } from "../distance-bias.js";
+import { encodeByPresence } from "../encode-by-presence.js";
+import { type MultimodalReconstruction, partPictures, withTrueStatistics } from "../part-pictures.js";
+import { type AlignedSample, stackParts } from "../sample.js";
+import { stopGradient } from "../stop-gradient.js";
+import { initTorchLinear } from "../torch-linear.js";
+
+export interface CromaConfig {
+  /** Pixels of training images, a multiple of the patch; `encode` takes other multiples too. */
+  readonly imageSize: readonly [number, number];
+  readonly patchSize: number;
+  readonly opticalBands: number;
+  readonly radarBands: number;
+  readonly width: number;
+  /** Blocks of the optical encoder; the radar's and the joint encoder have half as many. */
+  readonly depth: number;
+  readonly heads: number;
+  readonly decoderWidth: number;
+  readonly decoderDepth: number;
+  readonly decoderHeads: number;
+  readonly maskRatio: number;
+  readonly contrastGradient: "queries" | "both";
+}
+
+const schema = z.strictObject({
+  imageSize: sizeSchema("height and width of training images in pixels").default([120, 120]),
+  patchSize: count.default(8).describe("side of a patch in pixels"),
+  opticalBands: count.default(12).describe("bands of optical images"),
+  radarBands: count.default(2).describe("bands of radar images"),
+  width: count.default(768).describe("width of tokens"),
+  depth: count
+    .default(12)
+    .describe("blocks of the optical encoder, even; the radar and the joint encoder have half as many"),
+  heads: count.default(16).describe("attention heads of the encoders"),
+  decoderWidth: count.default(512).describe("width of the decoder's tokens"),
+  decoderDepth: count.default(1).describe("blocks of the decoder"),
+  decoderHeads: count.default(8).describe("attention heads of the decoder"),
+  maskRatio: ratio("share of each sensor's patches that is hidden").default(0.75),
+  contrastGradient: z
+    .enum(["queries", "both"])
+    .default("queries")
+    .describe(
+      "whether the gradient of the contrast reaches its queries alone, as in the reference, or its keys too",
+    ),
+}) satisfies z.ZodType<CromaConfig>;
+
+const presets = {
+  tiny: { width: 96, depth: 4, heads: 4, decoderWidth: 64, decoderHeads: 4 },
+  base: { width: 768, depth: 12, heads: 16 },
+  large: { width: 1024, depth: 24, heads: 16 },
+} satisfies Record<string, Partial<CromaConfig>>;
+
+const EPSILON = 1e-5;
+
+interface AttentionParams {
+  readonly input_norm: LayerNormParams;
+  readonly create_qkv: LinearParams;
+  readonly out: LinearParams;
+}
+interface CrossParams {
+  readonly input_norm: LayerNormParams;
+  readonly create_q: LinearParams;
+  readonly create_k: LinearParams;
+  readonly create_v: LinearParams;
+  readonly to_out: LinearParams;
+}
+interface FeedForwardParams {
+  readonly input_norm: LayerNormParams;
+  readonly net: { readonly "0": LinearParams; readonly "2": LinearParams };
+}
+interface TransformerParams {
+  readonly layers: readonly (readonly [AttentionParams, FeedForwardParams])[];
+  readonly norm_out: LayerNormParams;
+}
+interface EncoderParams {
+  readonly linear_input: LinearParams;
+  readonly transformer: TransformerParams;
+}
+interface GapParams {
+  readonly "0": LayerNormParams;
+  readonly "1": LinearParams;
+  readonly "3": LinearParams;
+}
+
+export interface CromaParams {
+  readonly radar_encoder: EncoderParams;
+  readonly optical_encoder: EncoderParams;
+  readonly cross_encoder: {
+    readonly layers: readonly (readonly [AttentionParams, CrossParams, FeedForwardParams])[];
+    readonly norm_out: LayerNormParams;
+  };
+  readonly GAP_FFN_radar: GapParams;
+  readonly GAP_FFN_optical: GapParams;
+  readonly decoder: {
+    /** [1, N, decoder D], frozen */
+    readonly decoder_pos_embed: tf.Variable;
+    /** [1, 1, decoder D] */
+    readonly mask_token: tf.Variable;
+    readonly encoder_to_decoder: LinearParams;
+    readonly decoder: TransformerParams;
+    readonly linear_output: LinearParams;
+  };
+  readonly global_contrast_loss: {
+    readonly radar_proj: LinearParams;
+    readonly optical_proj: LinearParams;
+    /** scalar, the logarithm of the scale */
+    readonly logit_scale: tf.Variable;
+  };
+}
+
+export interface CromaBatch {
+  /** [B, H, W, bands] each, scaled to 0-1 band by band */
+  readonly optical: tf.Tensor4D;
+  readonly radar: tf.Tensor4D;
+  readonly opticalMask: Mask;
+  readonly radarMask: Mask;
+}
+
+function init(config: CromaConfig, random: Random): CromaParams {
+  const { width, depth, decoderWidth, decoderDepth, patchSize, opticalBands, radarBands } = config;
+  const grid = cromaGrid(config, config.imageSize);
+  expect(depth % 2 === 0, `croma: depth ${depth} is odd; the radar encoder has half as many blocks`);
+  const linearOf = (from: number, to: number) => initTorchLinear(random, from, to);
+  const feedForward = (d: number): FeedForwardParams => ({
+    input_norm: initLayerNorm(d),
+    net: { "0": linearOf(d, 4 * d), "2": linearOf(4 * d, d) },
+  });
+  const own = (d: number): AttentionParams => ({
+    input_norm: initLayerNorm(d),
+    create_qkv: initTorchLinear(random, d, 3 * d, { bias: false }),
+    out: linearOf(d, d),
+  });
+  const cross = (): CrossParams => {
+    const project = () => initTorchLinear(random, width, width, { bias: false });
+    return {
+      input_norm: initLayerNorm(width),
+      create_q: project(),
+      create_k: project(),
+      create_v: project(),
+      to_out: linearOf(width, width),
+    };
+  };
+  const stack = <T>(layers: number, make: () => T) => Array.from({ length: layers }, make);
+  const transformer = (d: number, layers: number): TransformerParams => ({
+    layers: stack(layers, () => [own(d), feedForward(d)] as const),
+    norm_out: initLayerNorm(d),
+  });
+  const encoder = (bands: number, layers: number): EncoderParams => ({
+    linear_input: linearOf(bands * patchSize ** 2, width),
+    transformer: transformer(width, layers),
+  });
+  const gap = (): GapParams => ({
+    "0": initLayerNorm(width),
+    "1": linearOf(width, 4 * width),
+    "3": linearOf(4 * width, width),
+  });
+  return {
+    radar_encoder: encoder(radarBands, depth / 2),
+    optical_encoder: encoder(opticalBands, depth),
+    cross_encoder: {
+      layers: stack(depth / 2, () => [own(width), cross(), feedForward(width)] as const),
+      norm_out: initLayerNorm(width),
+    },
+    GAP_FFN_radar: gap(),
+    GAP_FFN_optical: gap(),
+    decoder: {
+      decoder_pos_embed: buffer(sinCos2d(grid, decoderWidth).expandDims(0)),
+      mask_token: parameter(normal(0.02)([1, 1, decoderWidth], random)),
+      encoder_to_decoder: linearOf(width, decoderWidth),
+      decoder: transformer(decoderWidth, decoderDepth),
+      linear_output: linearOf(decoderWidth, (opticalBands + radarBands) * patchSize ** 2),
+    },
+    global_contrast_loss: {
+      radar_proj: linearOf(width, width),
+      optical_proj: linearOf(width, width),
+      logit_scale: parameter(tf.scalar(Math.log(1 / 0.07))),
+    },
+  };
+}
+
+/** Samples with both sensors; what one alone can be used for is `encode`. */
+function prepare(config: CromaConfig, samples: readonly AlignedSample[], random: Random): CromaBatch {
+  const lone = samples.findIndex(({ parts }) => !parts.optical || !parts.radar);
+  expect(
+    lone < 0,
+    `croma: sample ${lone} has ${samples[lone]?.parts.optical ? "no radar" : "no optical"} image; training takes pairs, encoding either alone`,
+  );
+  const [rows, columns] = cromaGrid(config, config.imageSize);
+  const draw = (name: string) =>
+    randomMask(
+      { batch: samples.length, tokens: rows * columns, ratio: config.maskRatio },
+      random.child(name),
+    );
+  return {
+    optical: clipBands(stackParts(samples, "optical", [...config.imageSize, config.opticalBands])),
+    radar: clipBands(stackParts(samples, "radar", [...config.imageSize, config.radarBands])),
+    opticalMask: draw("optical"),
+    radarMask: draw("radar"),
+  };
+}
+
+function loss(params: CromaParams, config: CromaConfig, batch: CromaBatch) {
+  const encoded = cromaEncode(params, config, batch);
+  const contrast = cromaContrast(params, config, encoded.opticalGap, encoded.radarGap);
+  const prediction = cromaDecode(params, config, encoded.joint, batch.radarMask);
+  const reconstruction = cromaReconstructionLoss(config, batch, prediction);
+  return { total: tf.add(contrast, reconstruction) as tf.Scalar, contrast, reconstruction };
+}
+
+/** All three encoders on visible patches; no masks: on all of them. */
+export function cromaEncode(
+  params: CromaParams,
+  config: CromaConfig,
+  { optical, radar, opticalMask, radarMask }: Pick<CromaBatch, "optical" | "radar"> & Partial<CromaBatch>,
+) {
+  const grid = cromaGrid(config, optical.shape.slice(1, 3));
+  const o = encodeSensor(params.optical_encoder, config, optical, opticalMask);
+  const r = encodeSensor(params.radar_encoder, config, radar, radarMask);
+  const between = distanceBias(config.heads, grid, radarMask, opticalMask);
+  let joint: tf.Tensor = r;
+  for (const [own, cross, feedForward] of params.cross_encoder.layers) {
+    joint = attend(own, joint, config.heads, between);
+    joint = attendTo(cross, joint, o, config.heads, between);
+    joint = feed(feedForward, joint);
+  }
+  joint = applyLayerNorm(params.cross_encoder.norm_out, joint, EPSILON);
+  return {
+    optical: o,
+    radar: r,
+    joint: joint as tf.Tensor3D,
+    opticalGap: gapHead(params.GAP_FFN_optical, o),
+    radarGap: gapHead(params.GAP_FFN_radar, r),
+  };
+}
+
+function encodeSensor(params: EncoderParams, config: CromaConfig, images: tf.Tensor4D, mask?: Mask) {
+  const grid = cromaGrid(config, images.shape.slice(1, 3));
+  const patches = cutPatches(config, images);
+  const visible = mask === undefined ? patches : takeRows(patches, mask.keep);
+  const tokens = applyLinear(params.linear_input, visible, { constantInput: true }); // [B, K, D]
+  const bias = distanceBias(config.heads, grid, mask, mask);
+  return transform(params.transformer, tokens, config.heads, bias);
+}
+
+function transform(params: TransformerParams, tokens: tf.Tensor, heads: number, bias?: tf.Tensor4D) {
+  let x = tokens;
+  for (const [own, feedForward] of params.layers) x = feed(feedForward, attend(own, x, heads, bias));
+  return applyLayerNorm(params.norm_out, x, EPSILON) as tf.Tensor3D;
+}
+
+function attend(params: AttentionParams, x: tf.Tensor, heads: number, bias?: tf.Tensor4D): tf.Tensor {
+  const qkv = applyLinear(params.create_qkv, applyLayerNorm(params.input_norm, x, EPSILON));
+  return applyLinear(params.out, selfAttention(qkv, { heads, bias }), { residual: x });
+}
+
+function attendTo(params: CrossParams, x: tf.Tensor, context: tf.Tensor, heads: number, bias: tf.Tensor4D) {
+  const [from, to] = [x, context].map((t) => applyLayerNorm(params.input_norm, t, EPSILON)) as [
+    tf.Tensor,
+    tf.Tensor,
+  ];
+  const q = applyLinear(params.create_q, from);
+  const k = applyLinear(params.create_k, to);
+  const v = applyLinear(params.create_v, to);
+  return applyLinear(params.to_out, attention(q, k, v, { heads, bias }), { residual: x });
+}
+
+function feed({ input_norm, net }: FeedForwardParams, x: tf.Tensor): tf.Tensor {
+  const hidden = applyLinear(net["0"], applyLayerNorm(input_norm, x, EPSILON), { activation: "gelu" });
+  return applyLinear(net["2"], hidden, { residual: x });
+}
+
+/** [B, N, D] -> [B, D] */
+function gapHead(params: GapParams, tokens: tf.Tensor): tf.Tensor2D {
+  const pooled = applyLayerNorm(params["0"], tf.mean(tokens, 1), EPSILON);
+  return applyLinear(params["3"], applyLinear(params["1"], pooled, { activation: "gelu" })) as tf.Tensor2D;
+}
+
+/** Unit projections by which the sensors know each other, [B, D] each. */
+export function cromaProjections(
+  { global_contrast_loss: heads }: CromaParams,
+  optical: tf.Tensor,
+  radar: tf.Tensor,
+) {
+  return {
+    optical: l2Normalise(applyLinear(heads.optical_proj, optical)) as tf.Tensor2D,
+    radar: l2Normalise(applyLinear(heads.radar_proj, radar)) as tf.Tensor2D,
+  };
+}
+
+/** InfoNCE in both directions between pooled features [B, D]. */
+export function cromaContrast(
+  params: CromaParams,
+  { contrastGradient }: CromaConfig,
+  optical: tf.Tensor,
+  radar: tf.Tensor,
+): tf.Scalar {
+  const { optical: o, radar: r } = cromaProjections(params, optical, radar);
+  const scale = tf.exp(params.global_contrast_loss.logit_scale);
+  const labels = Int32Array.from({ length: o.shape[0] }, (_, i) => i);
+  const bank = (keys: tf.Tensor2D) => (contrastGradient === "both" ? keys : stopGradient(keys));
+  const direction = (queries: tf.Tensor2D, keys: tf.Tensor2D) =>
+    crossEntropy(tf.mul(tf.matMul(queries, bank(keys), false, true), scale), labels);
+  return tf.mul(tf.add(direction(r, o), direction(o, r)), 0.5);
+}
+
+/** Every band at every place: [B, K, D] -> [B, N, (optical + radar bands) * P * P], band slowest. */
+export function cromaDecode(
+  params: CromaParams,
+  config: CromaConfig,
+  joint: tf.Tensor,
+  mask: Mask,
+): tf.Tensor3D {
+  const { decoder } = params;
+  const visible = applyLinear(decoder.encoder_to_decoder, joint);
+  const tokens = tf.add(restoreRows(visible, decoder.mask_token, mask), decoder.decoder_pos_embed);
+  return applyLinear(
+    decoder.linear_output,
+    transform(decoder.decoder, tokens, config.decoderHeads),
+  ) as tf.Tensor3D;
+}
+
+/** Error of each sensor's bands at that sensor's hidden places, summed over the two. */
+export function cromaReconstructionLoss(
+  config: CromaConfig,
+  batch: CromaBatch,
+  prediction: tf.Tensor,
+): tf.Scalar {
+  const target = normaliseJoint(
+    tf.concat([cutPatches(config, batch.optical), cutPatches(config, batch.radar)], 2),
+  );
+  const boundary = config.opticalBands * config.patchSize ** 2;
+  const part = (start: number, size: number, mask: Mask) => {
+    const [p, t] = [prediction, target].map((x) => x.slice([0, 0, start], [-1, -1, size])) as [
+      tf.Tensor,
+      tf.Tensor,
+    ];
+    return maskedMean(tokenMse(p, t), mask);
+  };
+  return tf.add(part(0, boundary, batch.opticalMask), part(boundary, -1, batch.radarMask));
+}
+
+/**
+ * Default features: the mean of the joint encoder's tokens [B, D] for samples with both sensors, the pooled features of
+ * the one sensor for samples with one. "tokens" gives the joint encoder's and takes pairs only.
+ */
+function encode(
+  params: CromaParams,
+  config: CromaConfig,
+  samples: readonly AlignedSample[],
+  { pool = "mean" }: EncodeOptions = {},
+): tf.Tensor {
+  expect(pool === "mean" || pool === "tokens", `croma: has no class token; use pool "mean" or "tokens"`);
+  return encodeByPresence(samples, ["optical", "radar"], (group, present) => {
+    const images = (name: "optical" | "radar") => {
+      const [rows = 0, columns = 0] = group[0]!.parts[name]!.shape;
+      const bands = name === "optical" ? config.opticalBands : config.radarBands;
+      return clipBands(stackParts(group, name, [rows, columns, bands]));
+    };
+    if (present.length === 2) {
+      const { joint } = cromaEncode(params, config, { optical: images("optical"), radar: images("radar") });
+      return pool === "tokens" ? joint : tf.mean(joint, 1);
+    }
+    expect(
+      pool === "mean",
+      `croma: a sample has ${present.join()} images only; its joint tokens need both sensors`,
+    );
+    const optical = present[0] === "optical";
+    const encoder = optical ? params.optical_encoder : params.radar_encoder;
+    const head = optical ? params.GAP_FFN_optical : params.GAP_FFN_radar;
+    return gapHead(head, encodeSensor(encoder, config, images(optical ? "optical" : "radar")));
+  });
+}
+
+function reconstruct(params: CromaParams, config: CromaConfig, batch: CromaBatch): MultimodalReconstruction {
+  const { opticalBands, radarBands, patchSize } = config;
+  const { joint } = cromaEncode(params, config, batch);
+  const prediction = cromaDecode(params, config, joint, batch.radarMask);
+  const truth = tf.concat([cutPatches(config, batch.optical), cutPatches(config, batch.radar)], 2);
+  const values = withTrueStatistics(prediction, truth);
+  const grid = cromaGrid(config, config.imageSize);
+  const part = (bands: number, start: number, mask: Mask) => {
+    const of = (x: tf.Tensor) => bandsLast(x.slice([0, 0, start], [-1, -1, bands * patchSize ** 2]), bands);
+    return partPictures(of(truth), of(values), mask, grid, [patchSize, patchSize]);
+  };
+  return {
+    parts: {
+      optical: part(opticalBands, 0, batch.opticalMask),
+      radar: part(radarBands, opticalBands * patchSize ** 2, batch.radarMask),
+    },
+    note: "brightness and contrast of hidden patches taken from the truth",
+  };
+}
+
+/** [B, H, W, C] -> [B, N, C * P * P], band slowest */
+const cutPatches = ({ patchSize }: CromaConfig, images: tf.Tensor4D) =>
+  bandsFirst(patchify(images, [patchSize, patchSize]), images.shape[3]);
+
+/** Rows and columns of patches in an image of `size`. */
+export function cromaGrid({ patchSize }: CromaConfig, size: readonly number[]): [number, number] {
+  return patchGrid(size, [patchSize, patchSize]) as [number, number];
+}
+
+export const croma = {
+  id: "croma",
+  modality: "multimodal",
+  summary:
+    "Radar and optical images: contrast between the sensors, and masked patches of both from one joint encoder",
+  paper: "Fuller et al., CROMA, NeurIPS 2023, arXiv 2311.00566",
+  schema,
+  presets,
+  init,
+  prepare,
+  loss,
+  encode,
+  reconstruct,
+} satisfies Method<CromaConfig, AlignedSample, CromaBatch, CromaParams, MultimodalReconstruction>;
