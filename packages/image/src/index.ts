@@ -30,3 +30,4 @@ export type { ViewOptions } from "./read/view-options.js";
 export type { ImageReconstruction } from "./reconstruction.js";
 export * from "./sample.js";
 export * from "./statistics.js";
+export * from "./views.js";

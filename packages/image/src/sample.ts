@@ -7,4 +7,6 @@ export interface ImageSample {
   readonly channels: number;
   /** Class index, absent or -1 where unknown. */
   readonly label?: number;
+  /** Training samples of methods that compare views: all views of the picture, the sample itself being the first. */
+  readonly views?: readonly ImageSample[];
 }

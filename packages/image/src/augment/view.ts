@@ -57,7 +57,8 @@ export function fitView(height: number, width: number, size: Size, fit: Fit): Vi
   }
 }
 
-function wholeView(height: number, width: number, size: Size): View {
+/** The whole image at another size. */
+export function wholeView(height: number, width: number, size: Size): View {
   const whole = { top: 0, left: 0, height, width };
   return { window: whole, box: whole, size, flip: false };
 }

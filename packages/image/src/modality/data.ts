@@ -3,12 +3,14 @@ import { existsSync, statSync } from "node:fs";
 import { basename, dirname, extname, join } from "node:path";
 import { type Dataset, expect, type OpenOptions, type Source, UnmaskError } from "@unmask/core";
 import { z } from "zod";
+import type { Augmentation } from "../augment/augmentations.js";
 import type { ImageInput } from "../batch.js";
 import type { Channels } from "../read/channels.js";
 import { idxImages } from "../read/idx-images.js";
 import { imageFiles, imageFolder } from "../read/image-folder.js";
 import { IMAGE_EXTENSIONS } from "../read/list-folder.js";
 import type { ImageSample } from "../sample.js";
+import type { ImageMethod } from "../views.js";
 
 const range = z.tuple([z.number().positive(), z.number().positive()]);
 
@@ -33,9 +35,19 @@ export const imageDataSchema = z.strictObject({
 export type ImageData = z.output<typeof imageDataSchema>;
 
 /** A folder of images, single images, or an idx file (or a folder that holds MNIST's) with its labels. */
-export function openImages(source: Source, { config, data, classes }: OpenOptions): Dataset<ImageSample> {
+export function openImages(
+  source: Source,
+  { method, config, data: given, classes }: OpenOptions,
+): Dataset<ImageSample> {
   const { imageSize, channels } = config as ImageInput;
-  return openWith(source, imageDataSchema.parse(data), { size: imageSize, channels, classes });
+  const data = imageDataSchema.parse(given);
+  const trainingView = (method as ImageMethod).trainingView?.(config);
+  expect(
+    trainingView === undefined || (data.augment === undefined && data.crop === undefined),
+    () =>
+      `images: ${method.id} makes its own training views; set them in its config, not by data.augment and data.crop`,
+  );
+  return openWith(source, data, { size: imageSize, channels, classes, trainingView });
 }
 
 /** The images as they are in their files: no common size, as many channels as each has. */
@@ -47,6 +59,7 @@ interface Form {
   readonly size?: readonly [number, number];
   readonly channels: Channels;
   readonly classes?: readonly string[];
+  readonly trainingView?: Augmentation;
 }
 
 function openWith(source: Source, { labels, ...view }: ImageData, form: Form): Dataset<ImageSample> {
@@ -63,8 +76,13 @@ function openWith(source: Source, { labels, ...view }: ImageData, form: Form): D
     return imageFolder(source, { ...view, ...form });
   }
   if (IMAGE_EXTENSIONS.has(extname(idx).toLowerCase())) return imageFiles([idx], { ...view, ...form });
-  const { classes, size } = form;
-  return idxImages(idx, labels ?? labelsBeside(idx), { ...view, size, ...(classes && { classes }) });
+  const { classes, size, trainingView } = form;
+  return idxImages(idx, labels ?? labelsBeside(idx), {
+    ...view,
+    size,
+    trainingView,
+    ...(classes && { classes }),
+  });
 }
 
 /** The training images of a folder that holds MNIST's files. */

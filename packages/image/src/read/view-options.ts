@@ -9,6 +9,7 @@ import {
   type Size,
   toSize,
   type View,
+  wholeView,
 } from "../augment/view.js";
 import type { ImageSample } from "../sample.js";
 
@@ -22,11 +23,19 @@ export interface ViewOptions {
    * or the evaluation view changed by a function.
    */
   readonly augment?: "none" | "crop" | "crop-flip" | Augmentation;
+  /**
+   * The training sample made of the whole decoded picture, in place of `augment`; it may hold several views, which cost one
+   * decoding together. A method that learns from views says how it wants them: `simclr.trainingView(config)`.
+   */
+  readonly trainingView?: Augmentation;
   /** Area and aspect of random crops. Default MAE's: a share of 0.2-1, an aspect of 3/4-4/3. */
   readonly crop?: CropOptions;
   /** What stands behind transparent pixels and in bars of `pad`: 0 black to 1 white, the default. */
   readonly background?: number;
 }
+
+/** Larger pictures are reduced to so many times the wanted size before a `trainingView`: 8 % of one still fill it. */
+const MARGIN = 4;
 
 export interface Viewer {
   readonly background: number;
@@ -40,7 +49,7 @@ export interface Viewer {
 
 /** `caller` is named in errors; without a size each image keeps its own. */
 export function createViewer(
-  { size, resize = "centre-crop", augment = "none", crop, background = 1 }: ViewOptions,
+  { size, resize = "centre-crop", augment = "none", trainingView, crop, background = 1 }: ViewOptions,
   caller: string,
 ): Viewer {
   const wanted = size === undefined ? undefined : toSize(size, caller);
@@ -55,9 +64,16 @@ export function createViewer(
     );
   }
 
+  function reduced(height: number, width: number): Size {
+    const scale = Math.max(...(wanted ?? [height, width])) * MARGIN;
+    const factor = Math.min(1, scale / Math.min(height, width));
+    return [Math.round(height * factor), Math.round(width * factor)];
+  }
+
   const viewer: Viewer = {
     background,
     viewOf(height, width, random) {
+      if (random && trainingView) return wholeView(height, width, reduced(height, width));
       const to = wanted ?? [height, width];
       if (!random || typeof augment === "function" || augment === "none")
         return fitView(height, width, to, resize);
@@ -66,8 +82,11 @@ export function createViewer(
     },
     take: (image, random) =>
       viewer.finish(takeView(image, viewer.viewOf(image.height, image.width, random), background), random),
-    finish: (picture, random) =>
-      random && typeof augment === "function" ? augment(picture, random) : picture,
+    finish(picture, random) {
+      if (random === undefined) return picture;
+      if (trainingView) return trainingView(picture, random);
+      return typeof augment === "function" ? augment(picture, random) : picture;
+    },
   };
   return viewer;
 }
