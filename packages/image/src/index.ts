@@ -15,6 +15,7 @@ export { resample } from "./augment/resample.js";
 export * from "./augment/view.js";
 export * from "./checkpoints/hugging-face.js";
 export * from "./checkpoints/official.js";
+export { type BootMaeBatch, type BootMaeConfig, type BootMaeParams, bootMae } from "./methods/boot-mae.js";
 export * from "./methods/mae.js";
 export * from "./methods/vit.js";
 export {

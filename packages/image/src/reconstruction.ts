@@ -22,8 +22,8 @@ interface Predicted {
   /** [B, N, P] */
   readonly prediction: tf.Tensor3D;
   readonly mask: Mask;
-  /** The prediction has each patch's mean and deviation taken out. */
-  readonly normalised: boolean;
+  /** The prediction has mean and deviation taken out: of each patch, or of each channel of each patch ("channels"). */
+  readonly normalised: boolean | "channels";
 }
 
 export function reconstruction(
@@ -43,7 +43,10 @@ export function reconstruction(
   const mix = (atHidden: tf.Tensor, elsewhere: tf.Tensor) =>
     tf.add(tf.mul(atHidden, hidden), tf.mul(elsewhere, tf.sub(1, hidden))) as tf.Tensor3D;
 
-  const values = normalised ? addStatistics(prediction, patches, mask, grid, denormalise) : prediction;
+  const groups = normalised === "channels" ? config.channels : 1;
+  const values = normalised
+    ? addStatistics({ prediction, patches, mask }, groups, grid, denormalise)
+    : prediction;
   const gray = tf.fill(config.imageSize.concat(config.channels) as number[], 0.5);
   const shown = unpatchify(
     tf.tile(tf.sub(1, hidden), [1, 1, patches.shape[2]]) as tf.Tensor3D,
@@ -64,21 +67,30 @@ export function reconstruction(
   };
 }
 
-/** Normalised predictions times deviation plus mean of each patch, the true ones or those of visible patches near by. */
+/**
+ * Normalised predictions times deviation plus mean of each patch, the true ones or those of visible patches near by.
+ * Values of a patch are taken in `groups`, one statistic for every so many values.
+ */
 function addStatistics(
-  prediction: tf.Tensor3D,
-  patches: tf.Tensor3D,
-  mask: Mask,
+  { prediction, patches, mask }: Pick<Predicted, "prediction" | "patches" | "mask">,
+  groups: number,
   [, columns]: readonly number[],
   source: "visible" | "truth",
 ): tf.Tensor3D {
-  const mean = tf.mean(patches, 2, true); // [B, N, 1]
-  const size = patches.shape[2];
-  const variance = tf.mul(tf.mean(tf.square(tf.sub(patches, mean)), 2, true), size / (size - 1));
-  const std = tf.sqrt(tf.add(variance, 1e-6)); // as `normaliseJoint` takes it out
-  if (source === "truth") return tf.add(tf.mul(prediction, std), mean);
-  const near = tf.tensor3d(visibleWeights(mask, columns!), [mask.batch, mask.tokens, mask.tokens]);
-  return tf.add(tf.mul(prediction, tf.matMul(near, std)), tf.matMul(near, mean));
+  const [batch, tokens, width] = patches.shape;
+  const size = width / groups;
+  const grouped = (x: tf.Tensor) => x.reshape([batch, tokens, size, groups]);
+  const values = grouped(patches);
+  const mean = tf.mean(values, 2); // [B, N, groups]
+  const variance = tf.mean(tf.square(tf.sub(values, mean.expandDims(2))), 2);
+  const std = tf.sqrt(tf.add(tf.mul(variance, size / (size - 1)), 1e-6)); // as `normaliseJoint` takes it out
+  const near =
+    source === "truth"
+      ? undefined
+      : tf.tensor3d(visibleWeights(mask, columns!), [mask.batch, mask.tokens, mask.tokens]);
+  const known = (statistic: tf.Tensor) =>
+    (near === undefined ? statistic : tf.matMul(near, statistic)).expandDims(2);
+  return tf.add(tf.mul(grouped(prediction), known(std)), known(mean)).reshape(prediction.shape);
 }
 
 /** [B, N, N]: a visible patch counts itself; a hidden one the visible patches by inverse fourth power of distance. */

@@ -2,11 +2,14 @@ import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { compareGolden, type GoldenAdapter, onEveryEngine, readGolden } from "@unmask/testing";
 import { expect, it } from "vitest";
+import * as bootMae from "./goldens/boot-mae.adapter.js";
 import * as huggingFace from "./goldens/hugging-face.adapter.js";
 import * as mae from "./goldens/mae.adapter.js";
 import * as training from "./goldens/mae-train.adapter.js";
 
-const adapters: GoldenAdapter[] = [mae, huggingFace, training].flatMap((module) => Object.values(module));
+const adapters: GoldenAdapter[] = [mae, bootMae, huggingFace, training].flatMap((module) =>
+  Object.values(module),
+);
 const root = fileURLToPath(new URL("./goldens/", import.meta.url));
 const folders = readdirSync(root, { withFileTypes: true }).filter((entry) => entry.isDirectory());
 

@@ -1,5 +1,6 @@
 /** Images, for tools that know no modality. */
 import type { ModalityPackage } from "@unmask/core";
+import { bootMae } from "../methods/boot-mae.js";
 import { mae } from "../methods/mae.js";
 import { vit } from "../methods/vit.js";
 import { gridImages, pictureGrid } from "../pictures/grid.js";
@@ -12,7 +13,7 @@ import { exportImageModel, importImageModel } from "./foreign.js";
 export const modality: ModalityPackage = {
   name: "image",
   samples: "images",
-  methods: [mae, vit],
+  methods: [mae, bootMae, vit],
   defaultMethod: mae.id,
   dataSchema: imageDataSchema,
   configure: configureImages,
