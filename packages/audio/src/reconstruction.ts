@@ -1,0 +1,97 @@
+/** From predicted patches to spectrograms that do not show more than the model knows. */
+import * as tf from "@tensorflow/tfjs";
+import { type Mask, maskedFlags, patchGrid, type ReconstructOptions, unpatchify } from "@unmask/core";
+import type { AudioInput } from "./batch.js";
+
+/** Spectrograms [B, frames, bands, channels] of log energies. */
+export interface AudioReconstruction {
+  readonly original: tf.Tensor4D;
+  /** The prediction at every place. */
+  readonly reconstructed: tf.Tensor4D;
+  /** The prediction at hidden places, the original elsewhere. */
+  readonly combined: tf.Tensor4D;
+  /** 1 where the model saw nothing: [B, frames, bands, channels] */
+  readonly hidden: tf.Tensor4D;
+  /** How frames and bands were made: axes in seconds and Hz, and sound, come from it. */
+  readonly input: AudioInput;
+  /** Which statistics turned normalised predictions into energies; goes under the picture. */
+  readonly note: string;
+}
+
+interface Predicted {
+  /** [B, N, P], as the model was given them. */
+  readonly patches: tf.Tensor3D;
+  /** [B, N, P] */
+  readonly prediction: tf.Tensor3D;
+  readonly mask: Mask;
+  /** The prediction has each patch's mean and deviation taken out. */
+  readonly normalised: boolean;
+}
+
+export function reconstruction(
+  config: AudioInput & { readonly patchSize: readonly [number, number] },
+  { patches, prediction, mask, normalised }: Predicted,
+  { denormalise = "visible" }: ReconstructOptions = {},
+): AudioReconstruction {
+  const { inputSize, patchSize, mean, std } = config;
+  const grid = patchGrid(inputSize, patchSize);
+  const whole = (tokens: tf.Tensor) => unpatchify(tokens, grid, patchSize) as tf.Tensor4D;
+  const energies = (tokens: tf.Tensor) => tf.add(tf.mul(whole(tokens), 2 * std), mean) as tf.Tensor4D;
+
+  const flags = tf.tensor3d(maskedFlags(mask), [mask.batch, mask.tokens, 1]);
+  const hidden = tf.mul(tf.onesLike(patches), flags);
+  const values = normalised ? addStatistics(prediction, patches, mask, grid, denormalise) : prediction;
+  const { inputSize: size, channels, sampleRate, frameLength, frameShift, window } = config;
+  const { lowFrequency, highFrequency } = config;
+  const form = { inputSize: size, channels, sampleRate, frameLength, frameShift, window, lowFrequency };
+  return {
+    original: energies(patches),
+    reconstructed: energies(values),
+    combined: energies(tf.add(tf.mul(values, flags), tf.mul(patches, tf.sub(1, flags)))),
+    hidden: whole(hidden),
+    input: { ...form, highFrequency, mean, std },
+    note: !normalised
+      ? "predicted energies"
+      : denormalise === "truth"
+        ? "loudness and contrast of hidden patches taken from the truth"
+        : "loudness and contrast of hidden patches estimated from visible ones",
+  };
+}
+
+/** Normalised predictions times deviation plus mean of each patch, the true ones or those of visible patches near by. */
+function addStatistics(
+  prediction: tf.Tensor3D,
+  patches: tf.Tensor3D,
+  mask: Mask,
+  [, columns]: readonly number[],
+  source: "visible" | "truth",
+): tf.Tensor3D {
+  const mean = tf.mean(patches, 2, true); // [B, N, 1]
+  const size = patches.shape[2];
+  const variance = tf.mul(tf.mean(tf.square(tf.sub(patches, mean)), 2, true), size / (size - 1));
+  const std = tf.sqrt(tf.add(variance, 1e-6)); // as `normaliseJoint` takes it out
+  if (source === "truth") return tf.add(tf.mul(prediction, std), mean);
+  const near = tf.tensor3d(visibleWeights(mask, columns!), [mask.batch, mask.tokens, mask.tokens]);
+  return tf.add(tf.mul(prediction, tf.matMul(near, std)), tf.matMul(near, mean));
+}
+
+/** [B, N, N]: a visible patch counts itself; a hidden one the visible patches by inverse fourth power of distance. */
+function visibleWeights({ batch, tokens, kept, keep, restore }: Mask, columns: number): Float32Array {
+  const weights = new Float32Array(batch * tokens * tokens);
+  for (let b = 0; b < batch; b++)
+    for (let i = 0; i < tokens; i++) {
+      const row = weights.subarray((b * tokens + i) * tokens, (b * tokens + i + 1) * tokens);
+      if (restore[b * tokens + i]! < kept) {
+        row[i] = 1;
+        continue;
+      }
+      let sum = 0;
+      for (const j of keep.subarray(b * kept, (b + 1) * kept)) {
+        const [dy, dx] = [Math.floor(i / columns) - Math.floor(j / columns), (i % columns) - (j % columns)];
+        row[j] = (dy * dy + dx * dx) ** -2;
+        sum += row[j]!;
+      }
+      for (let j = 0; j < tokens; j++) row[j]! /= sum;
+    }
+  return weights;
+}
