@@ -1,8 +1,11 @@
 export { type AttentionOptions, attention, selfAttention } from "./attention.js";
 export { type ConvOptions, type ConvTransposeOptions, conv2d, convTranspose2d } from "./conv2d.js";
+export { dropout } from "./dropout.js";
+export { type Edges, edgeSoftmax, edgeSum, sortEdges } from "./edges.js";
 export { type Activation, gelu } from "./gelu.js";
 export { kernels } from "./kernel.js";
 export { layerNorm } from "./layer-norm.js";
 export { type LinearOptions, linear } from "./linear.js";
+export { mlp } from "./mlp.js";
 export { gatherAny, segmentSum } from "./segment-sum.js";
-export { restoreRows, takeRows } from "./take-rows.js";
+export { restoreRows, takeOrFill, takeRows } from "./take-rows.js";

@@ -10,36 +10,45 @@ import { kernel } from "./kernel.js";
  * The composition adds rows of one segment pairwise, halving their number each pass: gathers and additions
  * only, since wasm has no UnsortedSegmentSum, and the sum's rounding error grows with log R.
  */
-const segmentSumKernel = kernel<{ x: tf.Tensor; segments: tf.Tensor }, { count: number }>(
+export const segmentSumKernel = kernel<{ x: tf.Tensor; segments: tf.Tensor }, { count: number }>(
   "UnmaskSegmentSum",
-  ({ x, segments }, { count }) => {
-    const width = x.shape[1]!;
-    let members: number[][] = Array.from({ length: count }, () => []);
-    (segments.dataSync() as Int32Array).forEach((segment, row) => {
-      members[segment]!.push(row);
-    });
-    let rows = x;
-    const pick = (ids: number[]) =>
-      tf.gather(tf.concat([rows, tf.zeros([1, width])], 0), tf.tensor1d(ids, "int32"));
-    while (members.some((rowsOf) => rowsOf.length > 1)) {
-      const blank = rows.shape[0]!;
-      const left: number[] = [];
-      const right: number[] = [];
-      members = members.map((rowsOf) => {
-        const next: number[] = [];
-        for (let i = 0; i < rowsOf.length; i += 2) {
-          next.push(left.length);
-          left.push(rowsOf[i]!);
-          right.push(rowsOf[i + 1] ?? blank);
-        }
-        return next;
-      });
-      rows = tf.add(pick(left), pick(right));
-    }
-    const blank = rows.shape[0]!;
-    return [pick(members.map((rowsOf) => rowsOf[0] ?? blank))];
-  },
+  ({ x, segments }, { count }) => [foldSegments(x, segments.dataSync() as Int32Array, count, tf.add, 0)],
 );
+
+/** Folds the rows of each segment pairwise; a segment without rows is `blank`. [R, D] -> [count, D] */
+export function foldSegments(
+  x: tf.Tensor,
+  segments: Int32Array,
+  count: number,
+  combine: (a: tf.Tensor, b: tf.Tensor) => tf.Tensor,
+  blank: number,
+): tf.Tensor {
+  const width = x.shape[1]!;
+  let members: number[][] = Array.from({ length: count }, () => []);
+  segments.forEach((segment, row) => {
+    members[segment]!.push(row);
+  });
+  let rows = x;
+  const pick = (ids: number[]) =>
+    tf.gather(tf.concat([rows, tf.fill([1, width], blank)], 0), tf.tensor1d(ids, "int32"));
+  while (members.some((rowsOf) => rowsOf.length > 1)) {
+    const none = rows.shape[0]!;
+    const left: number[] = [];
+    const right: number[] = [];
+    members = members.map((rowsOf) => {
+      const next: number[] = [];
+      for (let i = 0; i < rowsOf.length; i += 2) {
+        next.push(left.length);
+        left.push(rowsOf[i]!);
+        right.push(rowsOf[i + 1] ?? none);
+      }
+      return next;
+    });
+    rows = combine(pick(left), pick(right));
+  }
+  const none = rows.shape[0]!;
+  return pick(members.map((rowsOf) => rowsOf[0] ?? none));
+}
 
 /** `UnmaskGatherAny`: y[r] = x[index[r]]; inputs x [R, D], index int32 [S]; outputs [y [S, D]]. */
 const gatherKernel = kernel<{ x: tf.Tensor; index: tf.Tensor }, object>("UnmaskGatherAny", ({ x, index }) => [

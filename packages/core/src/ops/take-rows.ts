@@ -73,6 +73,36 @@ export function restoreRows(x: tf.Tensor, maskToken: tf.Tensor, mask: Mask): tf.
   return rows.reshape([batch, mask.tokens, width]);
 }
 
+/**
+ * Rows of data by index, repeats allowed, and `fill` where the index is -1. The gradient is that of `fill` alone.
+ * @param x [R, D], data
+ * @param fill D values, any shape
+ * @returns [S, D]
+ */
+export function takeOrFill(x: tf.Tensor, index: Int32Array, fill: tf.Tensor): tf.Tensor2D {
+  const [rows, width] = x.shape as [number, number];
+  expect(
+    x.rank === 2 && fill.size === width && index.every((i) => i >= -1 && i < rows),
+    () => `takeOrFill: x [${x.shape}], ${fill.size} values to fill with, indices from -1 to ${rows - 1}`,
+  );
+  return tf.customGrad((blank) => ({
+    value: tf.tidy(
+      () => gatherRows({ x, index: tf.tensor1d(index, "int32"), fill: blank as tf.Tensor }, {})[0]!,
+    ),
+    gradFunc: (dy: tf.Tensor) => sumOfFilled(dy, index),
+  }))(fill.reshape([width])) as tf.Tensor2D;
+}
+
+/** Sum of the rows whose index is -1: [S, D] -> [D] */
+const sumOfFilled = (dy: tf.Tensor, index: Int32Array) =>
+  tf.tidy(() => {
+    const blanks = tf.tensor2d(
+      Float32Array.from(index, (i) => (i < 0 ? 1 : 0)),
+      [1, index.length],
+    );
+    return tf.matMul(blanks, dy as tf.Tensor2D).reshape([dy.shape[1]!]);
+  });
+
 /** y[r] = x[index[r]] or `fill`; `inverse[i]` is the r with index[r] = i, or -1. */
 function permuteRows(x: tf.Tensor, index: Int32Array, inverse: Int32Array, fill?: tf.Tensor): tf.Tensor {
   const take = (source: tf.Tensor, rows: Int32Array, blank?: tf.Tensor) =>
@@ -84,15 +114,6 @@ function permuteRows(x: tf.Tensor, index: Int32Array, inverse: Int32Array, fill?
     }))(x);
   return tf.customGrad((source, blank) => ({
     value: take(source as tf.Tensor, index, blank as tf.Tensor),
-    gradFunc: (dy) => [
-      take(dy, inverse),
-      tf.tidy(() => {
-        const blanks = tf.tensor2d(
-          Float32Array.from(index, (i) => (i < 0 ? 1 : 0)),
-          [1, index.length],
-        );
-        return tf.matMul(blanks, dy as tf.Tensor2D).reshape([dy.shape[1]!]); // [D]
-      }),
-    ],
+    gradFunc: (dy) => [take(dy, inverse), sumOfFilled(dy, index)],
   }))(x, fill);
 }

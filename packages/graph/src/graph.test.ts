@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Graph, joinGraphs } from "./join-graphs.js";
+import { type Graph, joinGraphs } from "./graph.js";
 
 const graph = (nodes: number, first: number, edges: readonly (readonly [number, number])[]): Graph => ({
   nodes,

@@ -1,6 +1,7 @@
-/** Graphs into one batch, in which every node is a token. */
+/** Graphs on the host, and several of them as one. */
 import { expect } from "@unmask/core";
 
+/** Directed: an undirected edge is two. Treated as unchangeable once it has been given to a model. */
 export interface Graph {
   /** Nodes of the graph. */
   readonly nodes: number;
@@ -10,7 +11,22 @@ export interface Graph {
   readonly from: Int32Array;
   /** Node each edge goes to, [edges]. */
   readonly to: Int32Array;
+  /** Class of each node, -1 where unknown. [nodes] */
+  readonly labels?: Int32Array;
+  /** Class of the graph. */
+  readonly label?: number;
 }
+
+/** One node as a sample, its graph around it. */
+export interface NodeSample {
+  readonly graph: Graph;
+  readonly node: number;
+}
+
+/** What methods of graphs take: whole graphs, or nodes of graphs, not both at once. */
+export type GraphSample = Graph | NodeSample;
+
+export const isNode = (sample: GraphSample): sample is NodeSample => "node" in sample;
 
 export interface GraphBatch extends Graph {
   /** Which graph each node is of, [nodes]. */
@@ -25,6 +41,8 @@ export function joinGraphs(graphs: readonly Graph[]): GraphBatch {
   });
   const nodes = graphs.reduce((sum, graph) => sum + graph.nodes, 0);
   const edges = graphs.reduce((sum, { from }) => sum + from.length, 0);
+  const [only] = graphs;
+  if (graphs.length === 1 && only !== undefined) return { ...only, graphOf: new Int32Array(nodes) };
   const batch = {
     nodes,
     features: new Float32Array(nodes * width),
@@ -48,17 +66,19 @@ export function joinGraphs(graphs: readonly Graph[]): GraphBatch {
 }
 
 function check({ nodes, features, from, to }: Graph, i: number, width: number): void {
-  expect(
-    nodes > 0 && features.length === nodes * width,
-    `joinGraphs: graph ${i} has ${features.length} features for ${nodes} nodes; expected ${width} for each, as in graph 0`,
+  expect(nodes > 0 && features.length === nodes * width, () =>
+    nodes === 0
+      ? `joinGraphs: graph ${i} has no nodes; leave empty graphs out`
+      : `joinGraphs: graph ${i} has ${features.length} features for ${nodes} nodes; expected ${width} for each, as in graph 0`,
   );
   expect(
     from.length === to.length,
     `joinGraphs: graph ${i} has ${from.length} edge beginnings and ${to.length} ends; give one of each for an edge`,
   );
-  const stray = [...from, ...to].find((node) => node < 0 || node >= nodes);
+  const outside = (node: number) => !(node >= 0 && node < nodes);
+  const stray = from.find(outside) ?? to.find(outside);
   expect(
     stray === undefined,
-    `joinGraphs: graph ${i} has an edge at node ${stray}; its nodes are 0-${nodes - 1}`,
+    () => `joinGraphs: graph ${i} has an edge at node ${stray}; its nodes are 0-${nodes - 1}`,
   );
 }
