@@ -21,15 +21,17 @@ export interface MultimodalReconstruction {
  * Puts patches together, the hidden ones gray and then as predicted.
  * @param patches [B, N, P * C] the truth, channel fastest
  * @param prediction the same in the same units
+ * @param mask a mask, or 1 at each hidden token and 0 elsewhere [B, N, 1]
  */
 export function partPictures(
   patches: tf.Tensor,
   prediction: tf.Tensor,
-  mask: Mask,
+  mask: Mask | tf.Tensor,
   grid: readonly number[],
   patch: readonly number[],
 ): PartPictures {
-  const hidden = tf.tensor3d(maskedFlags(mask), [mask.batch, mask.tokens, 1]);
+  const hidden =
+    mask instanceof tf.Tensor ? mask : tf.tensor3d(maskedFlags(mask), [mask.batch, mask.tokens, 1]);
   const visible = tf.sub(1, hidden);
   const shown = tf.mul(patches, visible);
   const together = (tokens: tf.Tensor) => unpatchify(tokens, grid, patch);

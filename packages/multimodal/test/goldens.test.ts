@@ -3,8 +3,9 @@ import { fileURLToPath } from "node:url";
 import { compareGolden, type GoldenAdapter, onEveryEngine, readGolden } from "@unmask/testing";
 import { expect, it } from "vitest";
 import * as croma from "./goldens/croma.adapter.js";
+import * as multiMae from "./goldens/multi-mae.adapter.js";
 
-const adapters: GoldenAdapter[] = [croma].flatMap((module) => Object.values(module));
+const adapters: GoldenAdapter[] = [croma, multiMae].flatMap((module) => Object.values(module));
 const root = fileURLToPath(new URL("./goldens/", import.meta.url));
 const folders = readdirSync(root, { withFileTypes: true }).filter((entry) => entry.isDirectory());
 
