@@ -35,7 +35,9 @@ export interface Addon {
     activation: number,
     leak: number,
     slope: Floats | null,
+    raw: Floats | null,
     residual: Floats | null,
+    factor: Floats | null,
     rowSums: Floats | null,
   ): void;
   unary(op: number, x: Floats, y: Floats, size: number, p: number, q: number): void;
@@ -87,6 +89,42 @@ export interface Addon {
     count: number,
     width: number,
   ): void;
+  edge_sum(
+    x: Floats,
+    index: Ints,
+    starts: Ints,
+    weights: Floats | null,
+    order: Ints | null,
+    y: Floats,
+    rows: number,
+    edges: number,
+    count: number,
+    heads: number,
+    width: number,
+  ): number;
+  edge_dot(
+    a: Floats,
+    b: Floats,
+    to: Ints,
+    from: Ints,
+    y: Floats,
+    aRows: number,
+    bRows: number,
+    edges: number,
+    heads: number,
+    width: number,
+  ): number;
+  edge_softmax(x: Floats, starts: Ints, y: Floats, edges: number, count: number, heads: number): number;
+  edge_softmax_grad(
+    dy: Floats,
+    y: Floats,
+    starts: Ints,
+    dx: Floats,
+    edges: number,
+    count: number,
+    heads: number,
+  ): number;
+  dropout(x: Floats, y: Floats, size: number, seed: number, rate: number): void;
   layer_norm(
     x: Floats,
     weight: Floats | null,

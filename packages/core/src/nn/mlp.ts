@@ -1,8 +1,9 @@
 import type * as tf from "@tensorflow/tfjs";
 import type { Activation } from "../ops/gelu.js";
+import { mlp } from "../ops/mlp.js";
 import type { Random } from "../random.js";
 import type { Initializer } from "./init.js";
-import { applyLinear, initLinear, type LinearParams } from "./linear.js";
+import { initLinear, type LinearParams } from "./linear.js";
 
 export interface MlpParams {
   readonly fc1: LinearParams;
@@ -24,5 +25,7 @@ export function applyMlp(
   x: tf.Tensor,
   { activation = "gelu", residual }: { activation?: Activation; residual?: tf.Tensor } = {},
 ): tf.Tensor {
-  return applyLinear(params.fc2, applyLinear(params.fc1, x, { activation }), { residual });
+  const { fc1, fc2 } = params;
+  const layers = { weight1: fc1.weight, bias1: fc1.bias, weight2: fc2.weight, bias2: fc2.bias };
+  return mlp(x, layers, { activation, residual });
 }

@@ -8,4 +8,5 @@ export { layerNorm } from "./layer-norm.js";
 export { type LinearOptions, linear } from "./linear.js";
 export { mlp } from "./mlp.js";
 export { gatherAny, segmentSum } from "./segment-sum.js";
+export { stopGradient } from "./stop-gradient.js";
 export { restoreRows, takeOrFill, takeRows } from "./take-rows.js";

@@ -70,6 +70,92 @@ export const linearKernels: Kernels = {
     return grads;
   },
 
+  UnmaskMlp: (call) => {
+    const { backend } = call;
+    const { x, weight1, bias1, weight2, bias2, residual } = call.inputs;
+    const [rows, width] = x!.shape as [number, number];
+    const [hidden, out] = [weight1!.shape[0]!, weight2!.shape[0]!];
+    requireShapes(
+      weight1!.shape[1] === width &&
+        weight2!.shape[1] === hidden &&
+        holds(bias1, hidden) &&
+        holds(bias2, out) &&
+        holds(residual, rows * out),
+      `UnmaskMlp: x [${x!.shape}], weights [${weight1!.shape}] and [${weight2!.shape}], biases [${bias1?.shape}] and [${bias2?.shape}] and residual [${residual?.shape}] do not fit`,
+    );
+    const raw = backend.create([rows, hidden]);
+    const value = backend.create([rows, hidden]);
+    product(
+      ...([backend, backend.floats(x!), false, backend.floats(weight1!), true, value.array] as const),
+      ...([
+        [rows, hidden, width],
+        {
+          bias: optional(call, bias1),
+          activation: activationNumber(call.attrs.activation as string)!,
+          raw: raw.array,
+        },
+      ] as const),
+    );
+    const y = backend.create([rows, out]);
+    product(
+      ...([backend, value.array, false, backend.floats(weight2!), true, y.array] as const),
+      ...([
+        [rows, out, hidden],
+        { bias: optional(call, bias2), residual: optional(call, residual) },
+      ] as const),
+    );
+    backend.disposeIntermediateTensorInfo(value.info);
+    return [y.info, raw.info];
+  },
+
+  UnmaskMlpGrad: (call) => {
+    const { backend, attrs } = call;
+    const { dy, x, weight1, weight2, hidden: raw } = call.inputs;
+    const [rows, width] = x!.shape as [number, number];
+    const [hidden, out] = [weight1!.shape[0]!, weight2!.shape[0]!];
+    requireShapes(
+      weight1!.shape[1] === width &&
+        weight2!.shape[1] === hidden &&
+        holds(dy, rows * out) &&
+        holds(raw, rows * hidden),
+      `UnmaskMlpGrad: dy [${dy!.shape}], x [${x!.shape}], weights [${weight1!.shape}] and [${weight2!.shape}] and hidden [${raw!.shape}] do not fit`,
+    );
+    const upstream = backend.floats(dy!);
+    const value = backend.create([rows, hidden]);
+    const slope = backend.create([rows, hidden]);
+    const activation = activationNumber(attrs.activation as string)!;
+    backend.addon.activation(activation, backend.floats(raw!), value.array, slope.array, rows * hidden);
+
+    const dweight2 = backend.create([out, hidden]);
+    const dbias2 = attrs.bias2 ? backend.create([out]) : undefined;
+    product(backend, upstream, true, value.array, false, dweight2.array, [out, hidden, rows], {
+      rowSums: dbias2?.array ?? null,
+    });
+    backend.disposeIntermediateTensorInfo(value.info);
+
+    const dhidden = backend.create([rows, hidden]);
+    product(backend, upstream, false, backend.floats(weight2!), false, dhidden.array, [rows, hidden, out], {
+      factor: slope.array,
+    });
+    backend.disposeIntermediateTensorInfo(slope.info);
+
+    const dweight1 = backend.create([hidden, width]);
+    const dbias1 = attrs.bias1 ? backend.create([hidden]) : undefined;
+    product(backend, dhidden.array, true, backend.floats(x!), false, dweight1.array, [hidden, width, rows], {
+      rowSums: dbias1?.array ?? null,
+    });
+    const dx = backend.create([rows, width]);
+    product(backend, dhidden.array, false, backend.floats(weight1!), false, dx.array, [rows, width, hidden]);
+    backend.disposeIntermediateTensorInfo(dhidden.info);
+    return [
+      dx.info,
+      dweight1.info,
+      ...(dbias1 ? [dbias1.info] : []),
+      dweight2.info,
+      ...(dbias2 ? [dbias2.info] : []),
+    ];
+  },
+
   UnmaskActivation: ({ inputs, attrs, backend }) => {
     const x = inputs.x!;
     const kind = activationNumber(attrs.activation as string)!;
