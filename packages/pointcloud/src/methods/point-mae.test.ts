@@ -27,7 +27,7 @@ await contractSuite({
   samples: (count, random) => shapes(count, random),
   features: 32,
   overfits: 0.5,
-  differenceStep: 1e-4,
+  differenceStep: 1e-5,
   unreached: {
     "MAE_encoder.encoder.first_conv.0.bias": zeroBefore,
     "MAE_encoder.encoder.first_conv.3.bias": zeroBefore,
