@@ -17,6 +17,7 @@ export * from "./checkpoints/hugging-face.js";
 export * from "./checkpoints/official.js";
 export { type BootMaeBatch, type BootMaeConfig, type BootMaeParams, bootMae } from "./methods/boot-mae.js";
 export * from "./methods/mae.js";
+export { type SaimBatch, type SaimConfig, type SaimParams, saim } from "./methods/saim.js";
 export * from "./methods/vit.js";
 export {
   type GridImages,

@@ -6,8 +6,9 @@ import * as bootMae from "./goldens/boot-mae.adapter.js";
 import * as huggingFace from "./goldens/hugging-face.adapter.js";
 import * as mae from "./goldens/mae.adapter.js";
 import * as training from "./goldens/mae-train.adapter.js";
+import * as saim from "./goldens/saim.adapter.js";
 
-const adapters: GoldenAdapter[] = [mae, bootMae, huggingFace, training].flatMap((module) =>
+const adapters: GoldenAdapter[] = [mae, bootMae, saim, huggingFace, training].flatMap((module) =>
   Object.values(module),
 );
 const root = fileURLToPath(new URL("./goldens/", import.meta.url));
