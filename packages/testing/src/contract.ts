@@ -31,8 +31,10 @@ export interface Contract<M extends Method, S> {
   samples(count: number, random: Random): S[];
   /** Width of the features that `encode` returns by default. */
   readonly features: number;
-  /** Share of the first loss that 60 steps on one batch must get below. */
+  /** Share of the first loss that `steps` steps on one batch must get below. Default 0.5. */
   readonly overfits?: number;
+  /** Default 60; fewer where a step takes long. */
+  readonly steps?: number;
   /** Learning rate of those steps. Default 3e-3. */
   readonly lr?: number;
   /** Distance of the finite differences; default 1e-3. Less where weights are small and the loss has many kinks. */
@@ -115,7 +117,7 @@ export async function contractSuite<M extends Method, S>(contract: Contract<M, S
       const learner = create(3);
       withBatch((batch) => {
         const before = total(learner.loss(batch));
-        descend(method, learner, batch, 60, contract.lr ?? 3e-3);
+        descend(method, learner, batch, contract.steps ?? 60, contract.lr ?? 3e-3);
         expect(total(learner.loss(batch))).toBeLessThan(before * (contract.overfits ?? 0.5));
       }, learner);
       learner.dispose();
