@@ -42,3 +42,16 @@ export function joinTokens<Name extends string>(
     spans,
   };
 }
+
+/** The inverse of {@link joinTokens}: each modality's tokens, [B, N, D]. */
+export function splitTokens<Name extends string>(
+  tokens: tf.Tensor3D,
+  spans: Readonly<Record<Name, Span>>,
+): Readonly<Record<Name, tf.Tensor3D>> {
+  const [batch, , width] = tokens.shape;
+  const parts = (Object.entries(spans) as [Name, Span][]).map(([name, { start, length }]) => [
+    name,
+    tokens.slice([0, start, 0], [batch, length, width]),
+  ]);
+  return Object.fromEntries(parts);
+}

@@ -2,10 +2,11 @@ import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { compareGolden, type GoldenAdapter, onEveryEngine, readGolden } from "@unmask/testing";
 import { expect, it } from "vitest";
+import * as avMae from "./goldens/av-mae.adapter.js";
 import * as croma from "./goldens/croma.adapter.js";
 import * as multiMae from "./goldens/multi-mae.adapter.js";
 
-const adapters: GoldenAdapter[] = [croma, multiMae].flatMap((module) => Object.values(module));
+const adapters: GoldenAdapter[] = [avMae, croma, multiMae].flatMap((module) => Object.values(module));
 const root = fileURLToPath(new URL("./goldens/", import.meta.url));
 const folders = readdirSync(root, { withFileTypes: true }).filter((entry) => entry.isDirectory());
 
