@@ -18,7 +18,12 @@ export * from "./checkpoints/official.js";
 export { type BootMaeBatch, type BootMaeConfig, type BootMaeParams, bootMae } from "./methods/boot-mae.js";
 export * from "./methods/mae.js";
 export { type SaimBatch, type SaimConfig, type SaimParams, saim } from "./methods/saim.js";
+export { type SparkBatch, type SparkConfig, type SparkParams, spark } from "./methods/spark.js";
 export * from "./methods/vit.js";
+export * from "./nn/convnext.js";
+export * from "./nn/drop-path.js";
+export { type ActivePlaces, activePlaces, globalMean, type MapOptions } from "./nn/feature-map.js";
+export * from "./nn/resnet.js";
 export {
   type GridImages,
   type GridOptions,

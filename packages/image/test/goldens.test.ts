@@ -7,8 +7,9 @@ import * as huggingFace from "./goldens/hugging-face.adapter.js";
 import * as mae from "./goldens/mae.adapter.js";
 import * as training from "./goldens/mae-train.adapter.js";
 import * as saim from "./goldens/saim.adapter.js";
+import * as spark from "./goldens/spark.adapter.js";
 
-const adapters: GoldenAdapter[] = [mae, bootMae, saim, huggingFace, training].flatMap((module) =>
+const adapters: GoldenAdapter[] = [mae, bootMae, saim, spark, huggingFace, training].flatMap((module) =>
   Object.values(module),
 );
 const root = fileURLToPath(new URL("./goldens/", import.meta.url));

@@ -3,6 +3,7 @@ import type { ModalityPackage } from "@unmask/core";
 import { bootMae } from "../methods/boot-mae.js";
 import { mae } from "../methods/mae.js";
 import { saim } from "../methods/saim.js";
+import { spark } from "../methods/spark.js";
 import { vit } from "../methods/vit.js";
 import { gridImages, pictureGrid } from "../pictures/grid.js";
 import { savePicture } from "../pictures/save-picture.js";
@@ -14,7 +15,7 @@ import { exportImageModel, importImageModel } from "./foreign.js";
 export const modality: ModalityPackage = {
   name: "image",
   samples: "images",
-  methods: [mae, bootMae, saim, vit],
+  methods: [mae, bootMae, saim, spark, vit],
   defaultMethod: mae.id,
   dataSchema: imageDataSchema,
   configure: configureImages,

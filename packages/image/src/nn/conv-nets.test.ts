@@ -63,7 +63,8 @@ const pictures = (side: number) =>
     Float32Array.from({ length: 2 * side * side * 3 }, (_, n) => Math.sin(0.37 * n)),
     [2, side, side, 3],
   );
-const weighed = (t: tf.Tensor) => t.dataSync().reduce((sum, value, i) => sum + value * Math.sin(1 + i), 0);
+const weighed = (t: tf.Tensor) =>
+  (t.dataSync() as Float32Array).reduce((sum, value, i) => sum + value * Math.sin(1 + i), 0);
 const worst = (a: ArrayLike<number>, b: readonly number[]) =>
   b.reduce((most, value, i) => Math.max(most, Math.abs(a[i]! - value)), 0) / Math.max(...b.map(Math.abs));
 

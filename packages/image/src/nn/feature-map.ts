@@ -14,7 +14,9 @@ import {
   type ConvParams,
   expect,
   type LayerNormParams,
+  type Pool,
   trainBatchNorm,
+  UnmaskError,
 } from "@unmask/core";
 
 /** Which places of a map are active, at any of its sizes. */
@@ -73,6 +75,7 @@ export function mapConv(
 /** Below every value, and finite, so that its products with 0 are 0. */
 const LOWEST = -3.4e38;
 
+/** Padding never wins. */
 export function mapMaxPool(
   x: tf.Tensor,
   { size, stride, padding }: { size: number; stride: number; padding: number },
@@ -122,4 +125,19 @@ export function dropBranch(branch: tf.Tensor, index: number, { dropPath }: MapOp
 /** Mean over all places: [B, H, W, C] -> [B, C] */
 export function globalMean(x: tf.Tensor4D): tf.Tensor2D {
   return tf.mean(x, [1, 2]);
+}
+
+/** Features from a map: [B, H, W, C] -> [B, C], or [B, H * W, C] of all places. There is no class token. */
+export function poolMap(method: string, map: tf.Tensor4D, pool: Pool): tf.Tensor {
+  const [batch, height, width, channels] = map.shape;
+  switch (pool) {
+    case "mean":
+      return globalMean(map);
+    case "tokens":
+      return map.reshape([batch, height * width, channels]);
+    default:
+      throw new UnmaskError(
+        `${method}: a convolutional encoder has no class token for pool "${pool}"; use "mean" or "tokens"`,
+      );
+  }
 }

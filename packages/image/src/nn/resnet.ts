@@ -64,7 +64,7 @@ export interface ResNetParams {
 }
 
 /** He et al. 2015: normal with deviation sqrt(2 / fan out). */
-const heNormal: Initializer = (shape, random) => {
+export const heNormal: Initializer = (shape, random) => {
   const [out = 1, , ...kernel] = shape;
   return normal(Math.sqrt(2 / (out * kernel.reduce((a, b) => a * b, 1))))(shape, random);
 };
@@ -201,5 +201,5 @@ function applyBlock(
     downsample === undefined
       ? x
       : mapBatchNorm(downsample[1], mapConv(downsample[0], x, { stride }, options), options);
-  return tf.relu(tf.add(shortcut, dropBranch(y, index, options)));
+  return tf.relu(tf.add(shortcut, dropBranch(y, index, options)) as tf.Tensor4D);
 }
