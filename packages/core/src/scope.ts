@@ -15,6 +15,15 @@ export function tidy<T>(f: () => T): T {
   }
 }
 
+/**
+ * Computes what is data to the loss around it: nothing is recorded for gradients, so whatever `compute` makes on its way
+ * goes at once. No gradient passes.
+ */
+export function constant<T extends tf.Tensor>(compute: () => T): T {
+  const op = tf.customGrad(() => ({ value: compute(), gradFunc: () => [] as tf.Tensor[] }));
+  return op() as T;
+}
+
 /** Disposes every tensor in a value, at any depth of plain objects and arrays. */
 export function disposeAll(value: unknown): void {
   for (const tensor of tensorsOf(value)) tensor.dispose();

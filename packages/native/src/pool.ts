@@ -10,6 +10,10 @@ export function sizeClass(bytes: number): number {
   return Math.ceil(bytes / step) * step;
 }
 
+/** From here a buffer may serve a tensor that is smaller by up to `SLACK`. */
+const LARGE = 2 ** 18;
+const SLACK = 1.5;
+
 export class BufferPool {
   readonly #free = new Map<number, ArrayBuffer[]>();
   #idle = 0;
@@ -31,10 +35,20 @@ export class BufferPool {
   /** A buffer of at least `bytes` bytes, with arbitrary contents. */
   take(bytes: number): ArrayBuffer {
     const size = sizeClass(bytes);
-    const buffer = this.#free.get(size)?.pop();
+    const buffer = this.#fitting(size);
     if (buffer === undefined) return this.allocate(size);
-    this.#idle -= size;
+    this.#idle -= buffer.byteLength;
     return buffer;
+  }
+
+  /** A free buffer of the class, or a large one of the next classes: pages that are there beat fresh ones. */
+  #fitting(size: number): ArrayBuffer | undefined {
+    const most = size < LARGE ? size : SLACK * size;
+    for (let fits = size; fits <= most; fits = sizeClass(fits + 1)) {
+      const buffer = this.#free.get(fits)?.pop();
+      if (buffer !== undefined) return buffer;
+    }
+    return undefined;
   }
 
   /** Returns a buffer made by `take` that nobody else can see any more. */

@@ -5,7 +5,7 @@ import { maskedMean, sameShape } from "./reduce.js";
 /** Squared error of every token: mean over the last axis. [..., P] -> [...] */
 export function tokenMse(prediction: tf.Tensor, target: tf.Tensor): tf.Tensor {
   sameShape("mse", prediction, target);
-  return tf.mean(tf.squaredDifference(prediction, target), -1);
+  return tf.tidy(() => tf.mean(tf.squaredDifference(prediction, target), -1));
 }
 
 /** Mean squared error over all values. */

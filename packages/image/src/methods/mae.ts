@@ -17,6 +17,7 @@ import {
   applyTransformer,
   type BlockParams,
   buffer,
+  constant,
   type EncodeOptions,
   expect,
   gatherAny,
@@ -138,9 +139,9 @@ function prepare(config: MaeConfig, samples: readonly ImageSample[], random: Ran
 
 function loss(params: MaeParams, config: MaeConfig, { images, mask }: MaeBatch) {
   const patches = patchify(images, config.patchSize); // [B, N, P]
+  const target = constant(() => pixelTarget(config, takeRows(patches, mask.masked)));
   const latent = encodeVisible(params, config, patches, mask);
   const prediction = decodeMasked(params, config, latent, mask); // [B, N - K, P]
-  const target = pixelTarget(config, takeRows(patches, mask.masked));
   return { total: mse(prediction, target) };
 }
 
