@@ -1,7 +1,6 @@
 /** What a model makes of images, side by side for a person to look at. */
-import { expect } from "@unmask/core";
+import { drawText, expect, textSize, wrapText } from "@unmask/core";
 import type { ImageReconstruction } from "../reconstruction.js";
-import { drawText, textSize, wrapText } from "./text.js";
 
 /** Images [B, H, W, C] as flat arrays, 0 black and 1 white; what is no finite number is drawn gray. */
 export interface GridImages {

@@ -2,11 +2,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
+import { wrapText } from "@unmask/core";
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
 import { type GridImages, gridImages, type Picture, pictureGrid } from "./grid.js";
 import { savePicture } from "./save-picture.js";
-import { wrapText } from "./text.js";
 
 /** Two images of 2 x 2 pixels; each column of the grid holds one level. */
 function levels(channels: number, values: [number, number, number, number]): GridImages {
