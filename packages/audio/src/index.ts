@@ -1,5 +1,23 @@
-export * from "./features/fbank.js";
+export * from "./augment/augment.js";
+export { type AudioInput, audioInputShape, spectrogramTensor } from "./batch.js";
+export {
+  createFbank,
+  type FbankOptions,
+  type FbankStream,
+  fbank,
+  type Spectrogram,
+} from "./features/fbank.js";
+export {
+  type AudioForm,
+  clipLength,
+  spectrogramClips,
+  spectrogramSample,
+} from "./features/sample-features.js";
 export * from "./methods/audio-mae.js";
+export * from "./methods/audio-vit.js";
+export { createResampler, type Resampler, resample } from "./read/resample.js";
+export { decodeWav, encodeWav } from "./read/wav.js";
 export type { AudioReconstruction } from "./reconstruction.js";
 export * from "./sample.js";
 export * from "./spectrogram-tokens.js";
+export * from "./statistics.js";

@@ -7,6 +7,8 @@ export interface AudioSample {
   readonly frames: number;
   readonly bands: number;
   readonly channels: number;
+  /** Frames that were recorded, the first ones; those behind are padding. All when absent. */
+  readonly recorded?: number;
   /** Class index, absent or -1 where unknown. */
   readonly label?: number;
   /** [classes]: how much of each class there is, for recordings with several labels or mixed ones; instead of `label`. */

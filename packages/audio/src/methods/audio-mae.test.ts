@@ -44,7 +44,7 @@ const samples = (count: number, random: Random): AudioSample[] =>
 
 const variants = [
   config,
-  { ...config, decoder: "local", masking: "time-frequency", windowSize: [4, 4] },
+  { ...config, decoder: "local", masking: "time-frequency", windowSize: [2, 2] },
 ] satisfies (typeof config & Parameters<typeof createModel<typeof audioMae>>[1])[];
 
 for (const variant of variants)
