@@ -4,32 +4,18 @@
  * Time of one MAE pretraining step (forward, backward, AdamW) here and in PyTorch, in alternation: every round runs one
  * step of each. All start from the same parameters and see the same images and masks, so their losses must agree.
  * PEERS_PYTHON names a Python that has torch; without it only this library is timed. Prints medians, the ratio, peak
- * memory, and the rate in GFLOP/s beside the best rate of the engine's own matrix product on the spot.
+ * memory, and the rate in GFLOP/s beside that of bare multiply-adds measured on the spot. Our process runs the built
+ * packages (built first where they are not). Peers: eager and compile (PyTorch), jax, tensorflow (tfjs-node), wasm.
  */
-import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import * as tf from "@tensorflow/tfjs";
-import {
-  adamw,
-  createModel,
-  createRandom,
-  decayRules,
-  type EngineName,
-  flatten,
-  type Mask,
-  randomMask,
-  rawTensor,
-  startEngine,
-  toFloat32,
-  toInt32,
-  valueAndGradients,
-} from "@unmask/core";
-import { openSafetensors, writeSafetensors } from "@unmask/core/node";
+import { createModel, createRandom, flatten, randomMask, rawTensor, startEngine } from "@unmask/core";
+import { writeSafetensors } from "@unmask/core/node";
 import { mae } from "@unmask/image";
 
 interface Setting {
@@ -68,60 +54,8 @@ const { values: args } = parseArgs({
     peers: { type: "string", default: "eager,compile" },
     threads: { type: "string", default: String(availableParallelism()) },
     engine: { type: "string", default: "native" },
-    worker: { type: "string" },
   },
 });
-
-// ---- the process that trains ----
-
-/** Runs a step for each line of standard input and answers with loss and milliseconds. */
-async function work(inputs: string): Promise<void> {
-  await startEngine(args.engine as EngineName, { threads: Number(args.threads) });
-  const file = await openSafetensors(inputs);
-  const { config } = metadata(file.metadata);
-  const model = createModel(mae, config);
-  const params = new Map([...flatten(model.params)].filter(([, variable]) => variable.trainable));
-  for (const [path, variable] of flatten(model.params)) {
-    const raw = await file.read(`params.${path}`);
-    tf.tidy(() => variable.assign(tf.tensor(toFloat32(raw), variable.shape)));
-  }
-  const stored = await file.read("images");
-  const images = tf.tensor4d(toFloat32(stored), stored.shape as [number, number, number, number]);
-  const masks = await Promise.all(Array.from({ length: MASKS }, (_, i) => readMask(file, i)));
-  await file.close();
-  const optimizer = adamw({ rules: decayRules(0.05) });
-  let steps = 0;
-  for await (const _ of createInterface({ input: process.stdin })) {
-    const begin = performance.now();
-    const mask = masks[steps++ % MASKS]!;
-    const loss = tf.tidy(() => {
-      const { value, gradients } = valueAndGradients(
-        () => model.method.loss(model.params, model.config, { images, mask }).total,
-        [...params.values()],
-      );
-      optimizer.step(params, new Map([...params.keys()].map((path, i) => [path, gradients[i]!])), {
-        lr: 1e-3,
-      });
-      return value.dataSync()[0];
-    });
-    console.log(JSON.stringify({ loss, ms: performance.now() - begin }));
-  }
-  console.log(JSON.stringify({ peak: process.resourceUsage().maxRSS * 1024 }));
-}
-
-async function readMask(file: Awaited<ReturnType<typeof openSafetensors>>, i: number): Promise<Mask> {
-  const read = async (name: string) => file.read(`${name}.${i}`);
-  const [keep, masked, restore] = await Promise.all([read("keep"), read("masked"), read("restore")]);
-  const [batch, kept] = keep.shape as [number, number];
-  const rows = { keep: toInt32(keep), masked: toInt32(masked), restore: toInt32(restore) };
-  return { batch, kept, tokens: restore.shape[1]!, ...rows };
-}
-
-const metadata = (from: Readonly<Record<string, string>>) => ({
-  config: JSON.parse(from.config!) as Setting["config"],
-});
-
-// ---- the process that compares ----
 
 async function compare(name: string): Promise<void> {
   const setting = settings[name];
@@ -133,19 +67,19 @@ async function compare(name: string): Promise<void> {
     await writeInputs(inputs, setting);
     const python = process.env.PEERS_PYTHON;
     const peers = python === undefined || args.peers === "" ? [] : args.peers.split(",");
-    const here = fileURLToPath(import.meta.url);
-    const options = ["--worker", inputs, "--engine", args.engine, "--threads", args.threads];
+    const script = (at: string) => fileURLToPath(new URL(at, import.meta.url));
+    const ours = (engine: string) =>
+      start(engine, process.execPath, [script("./workers/mae-step.mjs"), inputs, engine, args.threads]);
     const runs = [
-      start(args.engine, process.execPath, [...process.execArgv, here, ...options]),
-      ...peers.map((mode) =>
-        start(`PyTorch ${mode}`, python!, [
-          fileURLToPath(new URL("./peers/mae_step.py", import.meta.url)),
-          inputs,
-          mode,
-        ]),
-      ),
+      ours(args.engine),
+      ...peers.map((peer) => {
+        if (peer === "tensorflow" || peer === "wasm") return ours(peer);
+        if (peer === "jax") return start("JAX jit", python!, [script("./peers/mae_step_jax.py"), inputs]);
+        return start(`PyTorch ${peer}`, python!, [script("./peers/mae_step.py"), inputs, peer]);
+      }),
     ];
     const rounds = Number(args.rounds);
+    const rates = [await runs[0]!.rate()];
     for (let round = 0; round < rounds + 3; round++)
       for (const run of runs) {
         const answer = await run.step();
@@ -153,7 +87,14 @@ async function compare(name: string): Promise<void> {
         if (round >= 3) run.times.push(answer.ms);
         await new Promise((done) => setTimeout(done, 50)); // the other's threads come to rest
       }
-    report(name, setting, await Promise.all(runs.map(async (run) => ({ ...run, peak: await run.end() }))));
+    rates.push(await runs[0]!.rate());
+    const rate = Math.max(...rates);
+    report(
+      name,
+      setting,
+      rate,
+      await Promise.all(runs.map(async (run) => ({ ...run, peak: await run.end() }))),
+    );
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -190,6 +131,7 @@ interface Answer {
   readonly loss: number;
   readonly ms: number;
   readonly peak: number;
+  readonly rate: number;
 }
 
 function start(label: string, command: string, commandArgs: readonly string[]) {
@@ -209,6 +151,11 @@ function start(label: string, command: string, commandArgs: readonly string[]) {
       child.stdin.write("step\n");
       return answer();
     },
+    /** Operations a second that bare multiply-adds reach; of our own process only. */
+    rate: async () => {
+      child.stdin.write("rate\n");
+      return (await answer()).rate;
+    },
     end: async () => {
       child.stdin.end();
       return (await answer()).peak;
@@ -226,12 +173,18 @@ interface Run {
   readonly peak: number;
 }
 
-function report(name: string, setting: Setting, runs: readonly Run[]): void {
+function report(name: string, setting: Setting, rate: number, runs: readonly Run[]): void {
   const [ours] = runs as [Run, ...Run[]];
   const work = operations(setting);
   console.log(
     `\n${name}: ${(work / 1e9).toFixed(0)} GFLOP a step, ${args.threads} threads, median of ${ours.times.length}`,
   );
+  if (rate > 0) {
+    const reached = work / (median(ours.times) / 1000);
+    console.log(
+      `bare multiply-adds here: ${(rate / 1e9).toFixed(0)} GFLOP/s, of which our step reaches ${((100 * reached) / rate).toFixed(0)} %`,
+    );
+  }
   for (const run of runs) {
     const ms = median(run.times);
     const cells = [
@@ -272,5 +225,12 @@ function operations({ batch, config }: Setting): number {
   );
 }
 
-if (args.worker !== undefined) await work(args.worker);
-else for (const name of args.config.split(",")) await compare(name);
+execFileSync(
+  "pnpm",
+  ["exec", "turbo", "run", "build", "--filter=@unmask/image...", "--filter=@unmask/native"],
+  {
+    cwd: fileURLToPath(new URL("..", import.meta.url)),
+    stdio: ["ignore", "ignore", "inherit"],
+  },
+);
+for (const name of args.config.split(",")) await compare(name);

@@ -52,6 +52,8 @@ export interface Addon {
     bStrides: Ints,
   ): void;
   activation(kind: number, x: Floats, y: Floats, slope: Floats, size: number): void;
+  /** Bare multiply-adds on all threads; `done` receives the millions of operations. */
+  fma_rate(done: Floats, rounds: number): void;
   add_n(terms: Floats[], out: Floats, size: number): void;
   select(condition: Uint8Array, a: Floats, b: Floats, out: Floats, size: number): void;
   fill(out: Floats, size: number, value: number): void;

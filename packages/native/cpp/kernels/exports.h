@@ -60,4 +60,7 @@ void adamw(const Arrays& params, const Arrays& grads, const Arrays& first, const
 void ema(const Arrays& averages, const Arrays& values, const int32_t* sizes, double decay);
 double norm(const Arrays& arrays, const int32_t* sizes, double* partial);
 
+// rate.cc
+void fma_rate(float* done, int64_t rounds);
+
 }  // namespace unmask::UNMASK_ISA

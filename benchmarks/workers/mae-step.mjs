@@ -1,0 +1,79 @@
+/**
+ * The process of bench step that trains here: plain JavaScript on the built packages, as a user's would be.
+ * node mae-step.mjs INPUTS.safetensors ENGINE THREADS. Each line on standard input runs one step, whose loss and milliseconds
+ * are written as JSON; at the end of input, the peak of the resident memory.
+ */
+import { createInterface } from "node:readline";
+import * as tf from "@tensorflow/tfjs";
+import {
+  adamw,
+  createModel,
+  decayRules,
+  flatten,
+  startEngine,
+  toFloat32,
+  toInt32,
+  trainable,
+  valueAndGradients,
+} from "@unmask/core";
+import { openSafetensors } from "@unmask/core/node";
+import { mae } from "@unmask/image";
+
+const [inputs, engine, threads] = process.argv.slice(2);
+await startEngine(engine, { threads: Number(threads) });
+const file = await openSafetensors(inputs);
+const model = createModel(mae, JSON.parse(file.metadata.config));
+const params = trainable(model.params);
+for (const [path, variable] of flatten(model.params)) {
+  const raw = await file.read(`params.${path}`);
+  tf.tidy(() => variable.assign(tf.tensor(toFloat32(raw), variable.shape)));
+}
+const stored = await file.read("images");
+const images = tf.tensor4d(toFloat32(stored), stored.shape);
+const masks = await Promise.all(
+  Array.from({ length: JSON.parse(file.metadata.masks) }, (_, i) => readMask(i)),
+);
+await file.close();
+const optimizer = adamw({ rules: decayRules(0.05) });
+
+let steps = 0;
+for await (const line of createInterface({ input: process.stdin })) {
+  if (line === "rate") {
+    console.log(JSON.stringify({ rate: fmaRate() }));
+    continue;
+  }
+  const begin = performance.now();
+  const mask = masks[steps++ % masks.length];
+  const loss = tf.tidy(() => {
+    const { value, gradients } = valueAndGradients(
+      () => model.method.loss(model.params, model.config, { images, mask }).total,
+      [...params.values()],
+    );
+    optimizer.step(params, new Map([...params.keys()].map((path, i) => [path, gradients[i]])), { lr: 1e-3 });
+    return value.dataSync()[0];
+  });
+  console.log(JSON.stringify({ loss, ms: performance.now() - begin }));
+}
+console.log(JSON.stringify({ peak: process.resourceUsage().maxRSS * 1024 }));
+
+async function readMask(i) {
+  const read = (name) => file.read(`${name}.${i}`);
+  const [keep, masked, restore] = await Promise.all([read("keep"), read("masked"), read("restore")]);
+  const [batch, kept] = keep.shape;
+  const rows = { keep: toInt32(keep), masked: toInt32(masked), restore: toInt32(restore) };
+  return { batch, kept, tokens: restore.shape[1], ...rows };
+}
+
+/** Operations a second of bare multiply-adds in registers, all threads at once; 0 where the engine is not native. */
+function fmaRate() {
+  const { addon } = tf.backend();
+  if (addon === undefined) return 0;
+  const done = new Float32Array(1);
+  let best = 0;
+  for (let i = 0; i < 5; i++) {
+    const begin = performance.now();
+    addon.fma_rate(done, 2_000_000);
+    best = Math.max(best, (done[0] * 1e6) / ((performance.now() - begin) / 1000));
+  }
+  return best;
+}
