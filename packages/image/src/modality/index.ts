@@ -1,9 +1,15 @@
 /** Images, for tools that know no modality. */
 import type { ModalityPackage } from "@unmask/core";
 import { bootMae } from "../methods/boot-mae.js";
+import { byol } from "../methods/byol.js";
+import { convMae } from "../methods/conv-mae.js";
 import { mae } from "../methods/mae.js";
+import { moco } from "../methods/moco.js";
 import { saim } from "../methods/saim.js";
+import { simclr } from "../methods/simclr.js";
 import { spark } from "../methods/spark.js";
+import { supCon } from "../methods/sup-con.js";
+import { swav } from "../methods/swav.js";
 import { vit } from "../methods/vit.js";
 import { gridImages, pictureGrid } from "../pictures/grid.js";
 import { savePicture } from "../pictures/save-picture.js";
@@ -15,7 +21,7 @@ import { exportImageModel, importImageModel } from "./foreign.js";
 export const modality: ModalityPackage = {
   name: "image",
   samples: "images",
-  methods: [mae, bootMae, saim, spark, vit],
+  methods: [mae, bootMae, saim, spark, convMae, simclr, supCon, moco, byol, swav, vit],
   defaultMethod: mae.id,
   dataSchema: imageDataSchema,
   configure: configureImages,

@@ -16,8 +16,8 @@ import {
   type LayerNormParams,
   type Pool,
   trainBatchNorm,
-  UnmaskError,
 } from "@unmask/core";
+import { poolPlaces } from "../pool.js";
 
 /** Which places of a map are active, at any of its sizes. */
 export interface ActivePlaces {
@@ -130,14 +130,5 @@ export function globalMean(x: tf.Tensor4D): tf.Tensor2D {
 /** Features from a map: [B, H, W, C] -> [B, C], or [B, H * W, C] of all places. There is no class token. */
 export function poolMap(method: string, map: tf.Tensor4D, pool: Pool): tf.Tensor {
   const [batch, height, width, channels] = map.shape;
-  switch (pool) {
-    case "mean":
-      return globalMean(map);
-    case "tokens":
-      return map.reshape([batch, height * width, channels]);
-    default:
-      throw new UnmaskError(
-        `${method}: a convolutional encoder has no class token for pool "${pool}"; use "mean" or "tokens"`,
-      );
-  }
+  return poolPlaces(method, map.reshape([batch, height * width, channels]), pool);
 }
