@@ -21,6 +21,14 @@ describe("ema", () => {
     expect([...target.head.dataSync()]).toEqual([8]);
   });
 
+  it("leaves the target's buffers as they are where asked", () => {
+    const source = student();
+    const target = frozenCopy(source);
+    for (const variable of flatten(source).values()) variable.assign(tf.add(variable, 1));
+    updateEma(target, source, 0, { buffers: "leave" });
+    expect([...target.head.dataSync(), ...target.count.dataSync()]).toEqual([9, 4]);
+  });
+
   it("copies a tree that is not trained and has memory of its own", () => {
     const source = student();
     const target = frozenCopy(source);

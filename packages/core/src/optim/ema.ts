@@ -17,18 +17,28 @@ export function frozenCopy<P extends Params>(params: P): P {
   return copy(params) as P;
 }
 
+export interface EmaOptions {
+  /** What is not trained in the source: averaged too, the default, or left as it is in the target (batch norm's statistics). */
+  readonly buffers?: "average" | "leave";
+}
+
 /**
  * target <- decay * target + (1 - decay) * source for every path of `target`.
  * `source` may hold more; its variables must not share memory with the target's (`frozenCopy` sees to that).
  * `UnmaskEma`: inputs t0..tn (in place), s0..sn; attrs decay; output one scalar that carries nothing.
  */
-export function updateEma(target: Params, source: Params, decay: number): void {
+export function updateEma(
+  target: Params,
+  source: Params,
+  decay: number,
+  { buffers = "average" }: EmaOptions = {},
+): void {
   expect(decay >= 0 && decay <= 1, `updateEma: decay must be in [0, 1], got ${decay}`);
   const sources = flatten(source);
-  const pairs = [...flatten(target)].map(([path, variable]) => {
+  const pairs = [...flatten(target)].flatMap(([path, variable]) => {
     const from = sources.get(path);
     expect(from !== undefined, () => `updateEma: the source has no ${path}; make the target with frozenCopy`);
-    return [variable, from] as const;
+    return buffers === "average" || from.trainable ? [[variable, from] as const] : [];
   });
   tf.tidy(() => {
     if (tf.getKernel(KERNEL, tf.getBackend()) !== undefined) {
