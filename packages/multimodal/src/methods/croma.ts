@@ -43,6 +43,7 @@ import {
   restoreRows,
   selfAttention,
   sinCos2d,
+  stopGradient,
   takeRows,
   tokenMse,
 } from "@unmask/core";
@@ -53,7 +54,6 @@ import { distanceBias } from "../distance-bias.js";
 import { encodeByPresence } from "../encode-by-presence.js";
 import { type MultimodalReconstruction, partPictures, withTrueStatistics } from "../part-pictures.js";
 import { type AlignedSample, stackParts } from "../sample.js";
-import { stopGradient } from "../stop-gradient.js";
 import { initTorchLinear } from "../torch-linear.js";
 
 export interface CromaConfig {
