@@ -1,0 +1,60 @@
+/** A classifier that begins with the encoder of a pretrained model. */
+import * as tf from "@tensorflow/tfjs";
+import {
+  assign,
+  bindModel,
+  type Classifier,
+  expect,
+  flatten,
+  type Keys,
+  type Model,
+  type Random,
+  resolveConfig,
+  tidy,
+} from "@unmask/core";
+import { dgcnnClassifier } from "../methods/dgcnn-classifier.js";
+import { mae3d } from "../methods/mae-3d.js";
+import { pointCmae } from "../methods/point-cmae.js";
+import { pointMae } from "../methods/point-mae.js";
+import { pointTransformer } from "../methods/point-transformer.js";
+
+/** Which classifier an encoder goes into, and by what path its parameters come. */
+const TRANSFERS: Readonly<Record<string, { to: Classifier; path: (own: string) => string }>> = {
+  [pointMae.id]: { to: pointTransformer, path: (own) => `MAE_encoder.${own}` },
+  [pointCmae.id]: {
+    to: pointTransformer,
+    path: (own) => `MAE_encoder.${own.replace(/^(cls_token|cls_pos)$/, "$11")}`,
+  },
+  [mae3d.id]: { to: dgcnnClassifier, path: (own) => own },
+  [pointTransformer.id]: { to: pointTransformer, path: (own) => own },
+  [dgcnnClassifier.id]: { to: dgcnnClassifier, path: (own) => own },
+};
+
+/**
+ * A `point-transformer` of Point-MAE or Point-CMAE, a `dgcnn-classifier` of MAE3D; the head is new unless the model is a
+ * classifier of as many classes.
+ * @param settings keys of the classifier's config; `classes` is among them
+ */
+export function createPointClassifier(model: Model, settings: Keys, random: Random): Model {
+  const transfer = TRANSFERS[model.method.id];
+  expect(
+    transfer !== undefined,
+    `finetune: ${model.method.id} has no encoder that a classifier of point clouds could begin with`,
+  );
+  const { to: method, path } = transfer;
+  const source = model.config as Readonly<Record<string, unknown>>;
+  const keys = Object.keys(method.schema.parse({}));
+  const own = Object.fromEntries(keys.flatMap((key) => (key in source ? [[key, source[key]]] : [])));
+  const config = resolveConfig(method, { ...own, ...settings });
+  const params = tidy(() => method.init(config, random));
+  const given = flatten(model.params);
+  tf.tidy(() => {
+    const values = new Map<string, tf.Tensor>();
+    for (const [name, variable] of flatten(params)) {
+      const value = given.get(path(name));
+      if (value !== undefined && tf.util.arraysEqual(value.shape, variable.shape)) values.set(name, value);
+    }
+    assign(params, values, { strict: false });
+  });
+  return bindModel(method, config, params) as unknown as Model;
+}
