@@ -9,6 +9,7 @@
       "cpp/kernels/layer-norm.cc",
       "cpp/kernels/attention.cc",
       "cpp/kernels/conv.cc",
+      "cpp/kernels/edges.cc",
       "cpp/kernels/optimizer.cc"
     ],
     "sanitize%": "<!(node -p \"process.env.UNMASK_SANITIZE || ''\")"

@@ -1,5 +1,7 @@
 #include "exports.h"
 
+#include "edges.h"
+
 namespace unmask::UNMASK_ISA {
 
 #define UNMASK_EXPORT(name) {#name, entry<name>}
@@ -9,6 +11,8 @@ static const Export kExports[] = {
     UNMASK_EXPORT(softmax),     UNMASK_EXPORT(copy),       UNMASK_EXPORT(gather_rows),     UNMASK_EXPORT(segment_sum),
     UNMASK_EXPORT(layer_norm),  UNMASK_EXPORT(layer_norm_grad), UNMASK_EXPORT(attention),  UNMASK_EXPORT(attention_grad),
     UNMASK_EXPORT(conv2d),      UNMASK_EXPORT(conv2d_input_grad), UNMASK_EXPORT(conv2d_filter_grad),
+    UNMASK_EXPORT(edge_sum),    UNMASK_EXPORT(edge_dot),   UNMASK_EXPORT(edge_softmax),    UNMASK_EXPORT(edge_softmax_grad),
+    UNMASK_EXPORT(dropout),
     UNMASK_EXPORT(adamw),       UNMASK_EXPORT(ema),        UNMASK_EXPORT(norm),
 };
 

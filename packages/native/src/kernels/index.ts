@@ -1,5 +1,6 @@
 import { attentionKernels } from "./attention.js";
 import { convKernels } from "./conv.js";
+import { edgeKernels } from "./edges.js";
 import { elementwiseKernels } from "./elementwise.js";
 import type { Kernels } from "./kernel.js";
 import { layoutKernels } from "./layout.js";
@@ -14,6 +15,7 @@ export const kernels: Kernels = {
   ...linearKernels,
   ...attentionKernels,
   ...convKernels,
+  ...edgeKernels,
   ...elementwiseKernels,
   ...reduceKernels,
   ...layoutKernels,
