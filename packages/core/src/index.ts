@@ -4,6 +4,7 @@ export * from "./errors.js";
 export * from "./evaluate/index.js";
 export { parseIdx } from "./io/idx.js";
 export { encodeNpy, encodeNpz, parseNpy, parseNpz } from "./io/npy.js";
+export { type NumpyValue, parseNumpyPickle, parseSparseNpz, type SparseRows } from "./io/numpy-pickle.js";
 export {
   type DType,
   type RawTensor,

@@ -30,10 +30,16 @@ const CONTAINER_OPCODES = new Set([0x28, 0x5d, 0x29, 0x7d, 0x8f, 0x85, 0x86, 0x8
 
 /**
  * Runs the pickle and returns its one value. Time and memory are linear in `bytes`, apart from what the hooks do.
+ * @param remedy ends every message about a damaged pickle
  * @throws FormatError, beginning with `what`, when it is damaged or uses an opcode of another kind.
  */
-export function unpickle(bytes: Uint8Array, hooks: PickleHooks, what: string): unknown {
-  return new Machine(bytes, hooks, what).run();
+export function unpickle(
+  bytes: Uint8Array,
+  hooks: PickleHooks,
+  what: string,
+  remedy = "save the file again with torch.save",
+): unknown {
+  return new Machine(bytes, hooks, what, remedy).run();
 }
 
 class Machine {
@@ -48,6 +54,7 @@ class Machine {
     private readonly bytes: Uint8Array,
     private readonly hooks: PickleHooks,
     private readonly what: string,
+    private readonly remedy: string,
   ) {
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
@@ -370,11 +377,11 @@ class Machine {
 
   private unknown(opcode: number): FormatError {
     const shown = `0x${opcode.toString(16).padStart(2, "0")}`;
-    return this.bad(`the opcode ${shown} at byte ${this.at - 1}, which torch.save does not write`);
+    return this.bad(`the opcode ${shown} at byte ${this.at - 1}, which is not read`);
   }
 
   private bad(found: string): FormatError {
-    return new FormatError(`${this.what}: its pickle has ${found}; save the file again with torch.save`);
+    return new FormatError(`${this.what}: its pickle has ${found}; ${this.remedy}`);
   }
 }
 

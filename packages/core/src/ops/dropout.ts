@@ -9,7 +9,7 @@ import { kernel } from "./kernel.js";
  */
 const dropoutKernel = kernel<{ x: tf.Tensor }, { seed: number; rate: number }>(
   "UnmaskDropout",
-  ({ x }, { seed, rate }) => [tf.mul(x, tf.tensor(keptScale(x.size, seed, rate), x.shape))],
+  ({ x }, { seed, rate }) => [tf.mul(x, tf.tensor(dropoutScale(x.size, rate, seed), x.shape))],
 );
 
 /**
@@ -26,8 +26,8 @@ export function dropout<T extends tf.Tensor>(x: T, rate: number, seed: number): 
   }))(x) as T;
 }
 
-/** What each of `size` values is multiplied by. */
-function keptScale(size: number, seed: number, rate: number): Float32Array {
+/** What `dropout` multiplies each of `size` values by: 0 or 1 / (1 - rate). */
+export function dropoutScale(size: number, rate: number, seed: number): Float32Array {
   const scale = new Float32Array(size);
   const [flip, offset] = [mix(seed), mix(seed + 0x9e3779b9)];
   const threshold = Math.round(rate * 2 ** 24);

@@ -1,6 +1,6 @@
 export { type AttentionOptions, attention, selfAttention } from "./attention.js";
 export { type ConvOptions, type ConvTransposeOptions, conv2d, convTranspose2d } from "./conv2d.js";
-export { dropout } from "./dropout.js";
+export { dropout, dropoutScale } from "./dropout.js";
 export { type Edges, edgeSoftmax, edgeSum, sortEdges } from "./edges.js";
 export { type Activation, gelu } from "./gelu.js";
 export { kernels } from "./kernel.js";

@@ -95,5 +95,6 @@ const pickRows = (x: tf.Tensor, index: Int32Array) =>
   tf.tidy(() => gatherKernel({ x, index: tf.tensor1d(index, "int32") }, {})[0]!);
 
 function check(name: string, index: Int32Array, count: number): void {
-  for (const i of index) expect(i >= 0 && i < count, `${name}: index ${i} is outside 0..${count - 1}`);
+  const stray = index.find((i) => !(i >= 0 && i < count));
+  expect(stray === undefined, () => `${name}: index ${stray} is outside 0..${count - 1}`);
 }

@@ -1,4 +1,4 @@
-/** AdamW (Loshchilov & Hutter 2019) with PyTorch's arithmetic. */
+/** AdamW (Loshchilov & Hutter 2019) and Adam (Kingma & Ba 2015) with PyTorch's arithmetic. */
 import * as tf from "@tensorflow/tfjs";
 import { createOptimizer, type Optimizer, scaled, type Update, type UpdateContext } from "./optimizer.js";
 import type { ParameterRules } from "./rules.js";
@@ -22,10 +22,31 @@ const KERNEL = "UnmaskAdamW";
  * With g the gradient, m <- b1 m + (1 - b1) g, v <- b2 v + (1 - b2) g^2 and t counted from 1:
  * p <- p (1 - lr wd) - lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps).
  */
-export function adamw({ rules, betas = [0.9, 0.95], epsilon = 1e-8 }: AdamWOptions): Optimizer {
+export function adamw(options: AdamWOptions): Optimizer {
+  return withMoments(options, (update) => update);
+}
+
+/** Adam whose weight decay is a part of the gradient: g + wd p in the place of g, and no other decay. */
+export function adam(options: AdamWOptions): Optimizer {
+  return withMoments(options, (update, { gradScale }) =>
+    update.weightDecay === 0
+      ? update
+      : {
+          ...update,
+          weightDecay: 0,
+          gradient: tf.add(update.gradient, tf.mul(update.variable, update.weightDecay / gradScale)),
+        },
+  );
+}
+
+function withMoments(
+  { rules, betas = [0.9, 0.95], epsilon = 1e-8 }: AdamWOptions,
+  prepare: (update: Update, context: UpdateContext) => Update,
+): Optimizer {
   const coefficients = { beta1: betas[0], beta2: betas[1], epsilon };
   const owned = new WeakSet<tf.Variable>();
-  return createOptimizer(rules, ["exp_avg", "exp_avg_sq"], (updates, context) => {
+  return createOptimizer(rules, ["exp_avg", "exp_avg_sq"], (given, context) => {
+    const updates = given.map((update) => prepare(update, context));
     if (tf.getKernel(KERNEL, tf.getBackend()) === undefined) {
       for (const update of updates) compose(update, context, coefficients);
       return;

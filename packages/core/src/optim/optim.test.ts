@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { expectClose, readFixture } from "../../test/support.js";
 import { parameter } from "../tree.js";
-import { adamw, clipScale, decayRules, gradNorm, lars, type Optimizer, sgd } from "./index.js";
+import { adam, adamw, clipScale, decayRules, gradNorm, lars, type Optimizer, sgd } from "./index.js";
 
 const recorded = readFixture("optim/optim");
 const paths = ["a.weight", "a.bias", "b.weight"];
@@ -11,6 +11,7 @@ const rules = decayRules(0.1);
 const optimizers: Record<string, () => Optimizer> = {
   adamw: () => adamw({ rules }),
   "adamw-epsilon": () => adamw({ rules, betas: [0.8, 0.999], epsilon: 1e-2 }),
+  adam: () => adam({ rules, betas: [0.9, 0.999] }),
   sgd: () => sgd({ rules }),
   momentum: () => sgd({ rules, momentum: 0.9 }),
   nesterov: () => sgd({ rules, momentum: 0.9, nesterov: true }),

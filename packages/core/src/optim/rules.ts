@@ -14,6 +14,11 @@ export function decayRules(weightDecay: number): ParameterRules {
   return (path, shape) => ({ lrScale: 1, weightDecay: decays(path, shape) ? weightDecay : 0 });
 }
 
+/** PyTorch's default: every parameter decays. */
+export function decayAll(weightDecay: number): ParameterRules {
+  return () => ({ lrScale: 1, weightDecay });
+}
+
 export interface LayerDecay {
   /** The scale of each layer is this times the next one's. */
   readonly factor: number;

@@ -1,10 +1,10 @@
 /** How a model is trained: the options, their defaults, and the optimizer and schedule they stand for. */
 import { z } from "zod";
 import { expect, UnmaskError } from "../errors.js";
-import { adamw } from "../optim/adamw.js";
+import { adam, adamw } from "../optim/adamw.js";
 import { lars } from "../optim/lars.js";
 import type { Optimizer } from "../optim/optimizer.js";
-import { countBlocks, decayRules, layerDecayRules, type ParameterRules } from "../optim/rules.js";
+import { countBlocks, decayAll, decayRules, layerDecayRules, type ParameterRules } from "../optim/rules.js";
 import { cosineSchedule, type Schedule, scaleLr, stepSchedule } from "../optim/schedule.js";
 import { sgd } from "../optim/sgd.js";
 
@@ -33,15 +33,18 @@ export const trainSchema = z.strictObject({
   schedule: z.enum(["cosine", "step"]).default("cosine").describe("course of the rate after the warm-up"),
   milestones: z.array(positive).default([]).describe("epochs at which a step schedule lowers the rate"),
   gamma: positive.default(0.1).describe("what a step schedule multiplies the rate by at each milestone"),
-  optimizer: z.enum(["adamw", "sgd", "lars"]).default("adamw"),
-  betas: z.tuple([beta, beta]).default([0.9, 0.95]).describe("decay of AdamW's two moments"),
+  optimizer: z
+    .enum(["adamw", "adam", "sgd", "lars"])
+    .default("adamw")
+    .describe("adam is PyTorch's: its decay is part of the gradient, of every parameter"),
+  betas: z.tuple([beta, beta]).default([0.9, 0.95]).describe("decay of the two moments of adamw and adam"),
   momentum: beta.default(0.9).describe("momentum of sgd and lars"),
   nesterov: z.boolean().default(false).describe("Nesterov's momentum in sgd"),
   weightDecay: z
     .number()
     .nonnegative()
     .default(0.05)
-    .describe("not for biases, norms and other 1-d parameters"),
+    .describe("not for biases, norms and other 1-d parameters, except by adam"),
   layerDecay: positive
     .max(1)
     .optional()
@@ -100,6 +103,8 @@ export function optimizerOf(settings: TrainSettings, paths: Iterable<string>): O
   switch (settings.optimizer) {
     case "adamw":
       return adamw({ rules, betas });
+    case "adam":
+      return adam({ rules: decayAll(settings.weightDecay), betas });
     case "sgd":
       return sgd({ rules, momentum, nesterov });
     case "lars":

@@ -120,10 +120,12 @@ await onEveryEngine("graph-mae", () => {
   it("masks the nodes of a mini-batch alone", () => {
     const model = createModel(graphMae, { ...config, neighbours: 2 }, { seed: 4 });
     const batch = model.prepare(nodesOf(graph).slice(2, 6), createRandom(5));
-    expect(batch.masked.length).toBe(2);
-    expect(batch.features.shape[0]).toBeGreaterThan(4);
-    const seen = batch.features.arraySync() as number[][];
-    for (const node of batch.masked) {
+    expect(batch.mask.masked.length).toBe(2);
+    expect(batch.mask.tokens).toBeGreaterThan(4);
+    const seen = Array.from({ length: batch.mask.tokens }, (_, i) => [
+      ...batch.features.subarray(6 * i, 6 * i + 6),
+    ]);
+    for (const node of batch.mask.masked) {
       const at = [2, 3, 4, 5].some((i) => seen[node]!.every((v, j) => v === graph.features[i * 6 + j]));
       expect(at).toBe(true);
     }
@@ -153,8 +155,8 @@ it("rounds all counts down, so that a masked node may show itself, and takes non
     inner: Int32Array.from({ length: masked }, (_, i) => i),
     sources: Int32Array.from({ length: 10 }, (_, i) => i),
   });
-  const { masked, shown } = maskNodes(10, draws(7), { maskRatio: 0.7, replaceRatio: 0.3 });
-  expect([...masked]).toEqual([9, 8, 7, 6, 5, 4, 3]);
+  const { mask, shown } = maskNodes(10, draws(7), { maskRatio: 0.7, replaceRatio: 0.3 });
+  expect([...mask.masked]).toEqual([9, 8, 7, 6, 5, 4, 3]);
   expect([...shown]).toEqual([0, 1, 2, 1, 0, 5, -1, -1, -1, -1]);
   const few = maskNodes(10, draws(5), { maskRatio: 0.5, replaceRatio: 0.1 });
   expect([...few.shown]).toEqual([0, 1, 2, 3, 4, 5, -1, -1, -1, -1]);

@@ -17,16 +17,19 @@ import {
   type Edges,
   type EncodeOptions,
   expect,
-  gatherAny,
   initLinear,
   type LinearParams,
+  type Mask,
   type Method,
+  maskedFlags,
+  maskFromOrders,
   mse,
   parameter,
   type Random,
+  restoreRows,
   scaledCosine,
   sortEdges,
-  takeOrFill,
+  takeRows,
   tokenCosine,
   uniform,
 } from "@unmask/core";
@@ -34,6 +37,7 @@ import { z } from "zod";
 import type { GraphSample } from "../graph.js";
 import { applyDecoder, type DecoderKind, type DecoderParams, initDecoder } from "../nn/decoder.js";
 import { applyGnn, type GnnKind, type GnnParams, type GnnShape, initGnn } from "../nn/gnn.js";
+import { type NodeInput, nodeInput } from "../nn/node-input.js";
 import type { GraphActivation, GraphNorm, GraphTraining } from "../nn/parts.js";
 import { type GraphPooling, poolNodes } from "../pool.js";
 import { edgesInto, joinSamples } from "../structure.js";
@@ -128,15 +132,15 @@ export interface GraphMaeParams {
 
 /** Which nodes are masked, and what each node shows. */
 export interface NodeMasking {
-  /** Nodes to predict. */
-  readonly masked: Int32Array;
+  /** Of one sample, whose tokens are the nodes of all. */
+  readonly mask: Mask;
   /** Row of the features that each node shows; -1 where it is the token. [N] */
   readonly shown: Int32Array;
 }
 
 export interface GraphMaeBatch extends NodeMasking {
   /** [N, F] */
-  readonly features: tf.Tensor2D;
+  readonly features: Float32Array;
   readonly edges: Edges;
   /** What is left for the encoder; the same where no edge is dropped. */
   readonly encoderEdges: Edges;
@@ -181,7 +185,7 @@ function prepare(config: GraphMaeConfig, samples: readonly GraphSample[], random
   );
   return {
     ...masking,
-    features: featureTensor(config, features, nodes),
+    features: checkFeatures(config, features, nodes),
     edges,
     encoderEdges: dropEdges(edges, config.dropEdges, random),
     seed: random.int(2 ** 32),
@@ -215,7 +219,10 @@ export function maskNodes(
   const replaced = Math.trunc(replaceRatio * hidden);
   for (let i = 0; i < tokens; i++) shown[masked[inner[i]!]!] = -1;
   for (let i = 0; i < replaced; i++) shown[masked[inner[hidden - replaced + i]!]!] = sources[i]!;
-  return { masked, shown };
+  const isMasked = new Uint8Array(nodes);
+  for (const node of masked) isMasked[node] = 1;
+  const visible = Int32Array.from({ length: nodes }, (_, i) => i).filter((node) => isMasked[node] === 0);
+  return { mask: maskFromOrders(Int32Array.of(...visible, ...masked), 1, visible.length), shown };
 }
 
 /** The edges whose draw is not below `rate`, in their order, then a self loop at every node. */
@@ -242,48 +249,84 @@ function dropEdges(edges: Edges, rate: number, random: Random): Edges {
   return sortEdges(from, to, edges.targets).edges;
 }
 
-function featureTensor(
+function checkFeatures(
   { features: width }: GraphMaeConfig,
   values: Float32Array,
   nodes: number,
-): tf.Tensor2D {
+): Float32Array {
   expect(
     values.length === nodes * width,
     () =>
       `graph-mae: nodes have ${values.length / nodes} features, the model takes ${width}; set features to ${values.length / nodes}`,
   );
-  return tf.tensor2d(values, [nodes, width]);
+  return values;
 }
 
 function loss(params: GraphMaeParams, config: GraphMaeConfig, batch: GraphMaeBatch) {
-  const { features, masked } = batch;
-  const codes = bridge(params, config, encodeMasked(params, config, batch));
-  const prediction = decode(params, config, batch, codes, masked); // [M, F]
-  const target = gatherAny(features, masked);
+  const target = featuresOf(config, batch, batch.mask.masked);
+  const prediction = predictMasked(params, config, batch); // [M, F]
+  const { gamma } = config;
   return {
-    total:
-      config.loss === "mse"
-        ? mse(prediction, target)
-        : scaledCosine(prediction, target, { gamma: config.gamma }),
+    total: config.loss === "mse" ? mse(prediction, target) : scaledCosine(prediction, target, { gamma }),
   };
 }
 
-/** Features as the encoder sees them: masked nodes show the token or another node. [N, F] */
-export function maskedFeatures(params: GraphMaeParams, { features, shown }: GraphMaeBatch): tf.Tensor2D {
-  return takeOrFill(features, shown, params.enc_mask_token);
+/** True features of nodes. [nodes, F] */
+function featuresOf(
+  { features: width }: GraphMaeConfig,
+  batch: GraphMaeBatch,
+  nodes: Int32Array,
+): tf.Tensor2D {
+  const rows = new Float32Array(nodes.length * width);
+  nodes.forEach((node, i) => {
+    rows.set(batch.features.subarray(node * width, (node + 1) * width), i * width);
+  });
+  return tf.tensor2d(rows, [nodes.length, width]);
 }
 
-/** What each layer of the encoder makes of the masked graph, in training. [N, width] each */
+/**
+ * Predicted features of the masked nodes, [M, F]. Codes are computed for those nodes alone that the decoder sees: the
+ * visible ones where it looks at neighbours, the masked ones where it does not.
+ */
+function predictMasked(params: GraphMaeParams, config: GraphMaeConfig, batch: GraphMaeBatch): tf.Tensor {
+  const { mask } = batch;
+  const seen = looksAround(config) ? mask.keep : mask.masked;
+  const codes = bridge(params, config, encodeMasked(params, config, batch, seen));
+  if (!looksAround(config)) return decode(params, config, batch, codes);
+  const blank = tf.zeros([codes.shape[1]!]);
+  const all = restoreRows(codes.expandDims(0), blank, mask).squeeze<tf.Tensor2D>([0]); // [N, width]
+  return decode(params, config, batch, all, mask.masked);
+}
+
+/** Whether the decoder looks at neighbours: it must not see what the encoder made of masked nodes then. */
+const looksAround = ({ decoder }: GraphMaeConfig) => decoder !== "mlp" && decoder !== "linear";
+
+/** Features as the encoder sees them: masked nodes show the token or another node. */
+export const maskedInput = (
+  { enc_mask_token: token }: GraphMaeParams,
+  config: GraphMaeConfig,
+  { features, shown }: GraphMaeBatch,
+): NodeInput => nodeInput(features, config.features, shown, token);
+
+/** What each layer of the encoder makes of the masked graph in training, [N, width] each; or of some nodes of it. */
 export function encodeMasked(
   params: GraphMaeParams,
   config: GraphMaeConfig,
   batch: GraphMaeBatch,
+  nodes?: Int32Array,
 ): tf.Tensor[] {
-  return applyGnn(params.encoder, encoderShape(config), maskedFeatures(params, batch), {
-    edges: batch.encoderEdges,
-    negativeSlope: config.negativeSlope,
+  const { encoder, norm, negativeSlope } = config;
+  const { encoderEdges: edges } = batch;
+  const alone = nodes !== undefined && encoder === "gat" && norm !== "batch"; // batch norm needs all nodes
+  const hidden = applyGnn(params.encoder, encoderShape(config), maskedInput(params, config, batch), {
+    ...{ edges, negativeSlope },
+    only: alone ? { nodes, edges: edgesInto(edges, nodes) } : undefined,
     training: trainingOf(config, batch.seed),
   });
+  if (nodes === undefined) return hidden;
+  return hidden.map((h, layer) =>
+    alone && layer === hidden.length - 1 ? h : takeRows(h.expandDims(0), nodes).squeeze([0]),
+  );
 }
 
 /** The codes as the decoder's width has them, before masked nodes are zeroed. [N, width] */
@@ -299,14 +342,13 @@ export function bridge(
 }
 
 /** Codes with those of masked nodes zeroed, for decoders that look at neighbours. [N, width] */
-export function remask(config: GraphMaeConfig, { masked }: NodeMasking, codes: tf.Tensor): tf.Tensor {
-  if (config.decoder === "mlp" || config.decoder === "linear") return codes;
-  const visible = new Float32Array(codes.shape[0]!).fill(1);
-  for (const node of masked) visible[node] = 0;
-  return tf.mul(codes, tf.tensor2d(visible, [visible.length, 1]));
+export function remask(config: GraphMaeConfig, { mask }: NodeMasking, codes: tf.Tensor): tf.Tensor {
+  return looksAround(config)
+    ? tf.mul(codes, tf.sub(1, tf.tensor2d(maskedFlags(mask), [mask.tokens, 1])))
+    : codes;
 }
 
-/** Predicted features of `nodes`, or of all. [N, width] -> [nodes, F] */
+/** Predicted features of `nodes`, or of all whose codes are given, masked ones zeroed already. [N, width] -> [nodes, F] */
 export function decode(
   params: GraphMaeParams,
   config: GraphMaeConfig,
@@ -315,7 +357,7 @@ export function decode(
   nodes?: Int32Array,
 ): tf.Tensor {
   const { edges, seed } = batch;
-  return applyDecoder(params.decoder, config, remask(config, batch, codes), {
+  return applyDecoder(params.decoder, config, codes, {
     edges,
     only: nodes && { nodes, edges: config.decoder === "gat" ? edgesInto(edges, nodes) : edges },
     negativeSlope: config.negativeSlope,
@@ -336,7 +378,7 @@ function encode(
   { pool }: EncodeOptions = {},
 ) {
   const joined = joinSamples("graph-mae", samples);
-  const x = featureTensor(config, joined.features, joined.nodes);
+  const x = nodeInput(checkFeatures(config, joined.features, joined.nodes), config.features);
   const { edges } = joined;
   const hidden = applyGnn(params.encoder, encoderShape(config), x, {
     edges,
@@ -363,11 +405,11 @@ function reconstruct(
   batch: GraphMaeBatch,
 ): GraphReconstruction {
   const calm = { ...config, featureDropout: 0, attentionDropout: 0 };
-  const codes = bridge(params, calm, encodeMasked(params, calm, batch));
-  const prediction = decode(params, calm, batch, codes, batch.masked) as tf.Tensor2D;
-  const target = gatherAny(batch.features, batch.masked);
+  const { masked } = batch.mask;
+  const prediction = predictMasked(params, calm, batch) as tf.Tensor2D;
+  const target = featuresOf(config, batch, masked);
   const cosine = tf.sub(1, tokenCosine(prediction, target)) as tf.Tensor1D;
-  return { masked: batch.masked, target, prediction, cosine };
+  return { masked, target, prediction, cosine };
 }
 
 export const graphMae = {

@@ -1,7 +1,6 @@
 /** Graph attention (Veličković et al., ICLR 2018, arXiv 1710.10903) as GraphMAE builds it. */
 import * as tf from "@tensorflow/tfjs";
 import {
-  applyLinear,
   dropout,
   type Edges,
   edgeSoftmax,
@@ -13,6 +12,7 @@ import {
   parameter,
   type Random,
 } from "@unmask/core";
+import type { NodeInput } from "./node-input.js";
 import {
   type ActivationParams,
   applyActivation,
@@ -87,19 +87,24 @@ export interface GatPass {
 /**
  * softmax over incoming edges of LeakyReLU(a_l . W x_from + a_r . W x_to), head by head; then bias, residual, norm and
  * activation, in this order.
- * @param x [N, in]
+ * @param x [N, in], or the nodes' own features
  * @returns [targets, H * D]
  */
-export function applyGatLayer(params: GatLayerParams, x: tf.Tensor, pass: GatPass): tf.Tensor {
+export function applyGatLayer(params: GatLayerParams, x: tf.Tensor | NodeInput, pass: GatPass): tf.Tensor {
   const { edges, targets, residual, activation, negativeSlope, training, layer } = pass;
   const { fc, attn_l, attn_r, bias } = params;
   const [, heads, out] = attn_l.shape as [number, number, number];
   const seed = (training?.seed ?? 0) + 2 * layer;
-  const input = training ? dropout(x, training.featureDropout, seed) : x;
+  const drop = training && { rate: training.featureDropout, seed };
+  let kept: tf.Tensor | undefined;
+  const input = () =>
+    (kept ??= x instanceof tf.Tensor ? (drop ? dropout(x, drop.rate, seed) : x) : x.dense(drop));
+  const product = ({ weight }: LinearParams) =>
+    x instanceof tf.Tensor ? linear(input(), weight) : x.product(weight, drop);
 
   // One head that widens: messages of the input's width, the product once for each target.
-  const late = heads === 1 && out > x.shape[1]!;
-  const features = late ? input : applyLinear(fc, input);
+  const late = heads === 1 && out > fc.weight.shape[1]!;
+  const features = late ? input() : product(fc);
   const scores = linear(features, scoreWeights(params, late)); // [N, 2 H]
   const [left, right] = tf.split(scores, 2, 1) as [tf.Tensor, tf.Tensor];
   const to = targets === undefined ? edges.to : edges.to.map((target) => targets[target]!);
@@ -110,8 +115,8 @@ export function applyGatLayer(params: GatLayerParams, x: tf.Tensor, pass: GatPas
 
   let y: tf.Tensor = late ? linear(received, fc.weight, bias) : tf.add(received, bias);
   if (residual) {
-    const own = targets === undefined ? input : gatherAny(input, targets);
-    y = tf.add(y, params.res_fc === undefined ? own : applyLinear(params.res_fc, own));
+    const own = params.res_fc === undefined ? input() : product(params.res_fc);
+    y = tf.add(y, targets === undefined ? own : gatherAny(own, targets));
   }
   return applyActivation(
     activation,

@@ -1,13 +1,12 @@
 /** Graph convolution (Kipf & Welling, ICLR 2017, arXiv 1609.02907) as GraphMAE builds it. */
 import * as tf from "@tensorflow/tfjs";
-import { applyLinear, dropout, type Edges, edgeSum, type LinearParams, type Random } from "@unmask/core";
+import { applyLinear, type Edges, edgeSum, type LinearParams, type Random } from "@unmask/core";
 import {
   type ActivationParams,
   applyActivation,
   applyNorm,
   type GraphActivation,
   type GraphNorm,
-  type GraphTraining,
   initActivation,
   initNorm,
   type NormParams,
@@ -48,8 +47,8 @@ export interface GcnPass {
   readonly edges: Edges;
   readonly residual: boolean;
   readonly activation: GraphActivation;
-  readonly training?: GraphTraining;
-  readonly layer: number;
+  /** Whether norms take the batch's statistics. */
+  readonly training: boolean;
 }
 
 /**
@@ -57,16 +56,11 @@ export interface GcnPass {
  * (the bias too: the reference's order), residual, norm, activation. [N, in] -> [N, out]
  */
 export function applyGcnLayer(params: GcnLayerParams, x: tf.Tensor, pass: GcnPass): tf.Tensor {
-  const { edges, residual, activation, training, layer } = pass;
-  const input = training ? dropout(x, training.featureDropout, training.seed + 2 * layer) : x;
-  const received = edgeSum(tf.mul(input, inverseRoots(edges.back.starts)), edges);
+  const { edges, residual, activation, training } = pass;
+  const received = edgeSum(tf.mul(x, inverseRoots(edges.back.starts)), edges);
   let y: tf.Tensor = tf.mul(applyLinear(params.fc, received), inverseRoots(edges.starts));
-  if (residual) y = tf.add(y, params.res_fc === undefined ? input : applyLinear(params.res_fc, input));
-  return applyActivation(
-    activation,
-    params._activation ?? {},
-    applyNorm(params.norm, y, training !== undefined),
-  );
+  if (residual) y = tf.add(y, params.res_fc === undefined ? x : applyLinear(params.res_fc, x));
+  return applyActivation(activation, params._activation ?? {}, applyNorm(params.norm, y, training));
 }
 
 /** degree ^ -1/2 of each node, a degree of 0 counting as 1. [N, 1] */

@@ -1,21 +1,12 @@
 /** Graph isomorphism network (Xu et al., ICLR 2019, arXiv 1810.00826) as GraphMAE builds it: epsilon 0 and fixed. */
 import * as tf from "@tensorflow/tfjs";
-import {
-  applyLinear,
-  buffer,
-  dropout,
-  type Edges,
-  edgeSum,
-  type LinearParams,
-  type Random,
-} from "@unmask/core";
+import { applyLinear, buffer, type Edges, edgeSum, type LinearParams, type Random } from "@unmask/core";
 import {
   type ActivationParams,
   applyActivation,
   applyNorm,
   type GraphActivation,
   type GraphNorm,
-  type GraphTraining,
   initActivation,
   initNorm,
   type NormParams,
@@ -78,24 +69,22 @@ export interface GinPass {
   readonly edges: Edges;
   readonly residual: boolean;
   readonly activation: GraphActivation;
-  readonly training?: GraphTraining;
-  readonly layer: number;
+  /** Whether norms take the batch's statistics. */
+  readonly training: boolean;
 }
 
 /** MLP of (1 + eps) x + the sum of the neighbours; norm and activation where the layer has them; residual. [N, in] -> [N, out] */
 export function applyGinLayer(params: GinLayerParams, x: tf.Tensor, pass: GinPass): tf.Tensor {
-  const { edges, residual, activation, training, layer } = pass;
-  const input = training ? dropout(x, training.featureDropout, training.seed + 2 * layer) : x;
-  const joined = tf.add(tf.mul(input, tf.add(params.eps, 1)), edgeSum(input, edges));
+  const { edges, residual, activation, training } = pass;
+  const joined = tf.add(tf.mul(x, tf.add(params.eps, 1)), edgeSum(x, edges));
   const { apply_func: node } = params;
-  const inTraining = training !== undefined;
   const mlp = "mlp" in node ? node.mlp : node;
   const hidden = applyLinear(mlp.linears[0]!, joined);
-  const normed = applyNorm(asNorm(mlp.norms[0]!), hidden, inTraining);
+  const normed = applyNorm(asNorm(mlp.norms[0]!), hidden, training);
   let y = applyLinear(mlp.linears[1]!, applyActivation(activation, mlp.activations[0]!, normed));
-  if ("mlp" in node) y = applyActivation(activation, node.act, applyNorm(node.norm, y, inTraining));
+  if ("mlp" in node) y = applyActivation(activation, node.act, applyNorm(node.norm, y, training));
   if (!residual) return y;
-  return tf.add(y, params.res_fc === undefined ? input : applyLinear(params.res_fc, input));
+  return tf.add(y, params.res_fc === undefined ? x : applyLinear(params.res_fc, x));
 }
 
 const asNorm = (norm: NormParams | object) => ("weight" in norm ? norm : undefined);

@@ -1,9 +1,10 @@
 /** Stacks of graph layers: the encoders and decoders of GraphMAE, with the reference's parameter names. */
-import type * as tf from "@tensorflow/tfjs";
-import type { Edges, Random } from "@unmask/core";
+import * as tf from "@tensorflow/tfjs";
+import { dropout, type Edges, type Random } from "@unmask/core";
 import { applyGatLayer, type GatLayerParams, initGatLayer } from "./gat.js";
 import { applyGcnLayer, type GcnLayerParams, initGcnLayer } from "./gcn.js";
 import { applyGinLayer, type GinLayerParams, initGinLayer } from "./gin.js";
+import type { NodeInput } from "./node-input.js";
 import type { GraphActivation, GraphNorm, GraphTraining } from "./parts.js";
 
 export type GnnKind = "gat" | "gin" | "gcn";
@@ -90,20 +91,30 @@ export interface GnnPass {
 
 /**
  * All layers, one after the other.
- * @param x [N, width]
+ * @param x [N, width], or the nodes' own features
  * @returns what each layer gives; the last of shape [N, out], or a row for each node of `only`
  */
-export function applyGnn(params: GnnParams, shape: GnnShape, x: tf.Tensor, pass: GnnPass): tf.Tensor[] {
+export function applyGnn(
+  params: GnnParams,
+  shape: GnnShape,
+  x: tf.Tensor | NodeInput,
+  pass: GnnPass,
+): tf.Tensor[] {
   const { only, negativeSlope, training } = pass;
   const hidden: tf.Tensor[] = [];
   let h = x;
   for (const [layer, { residual, activation, last }] of layersOf(shape).entries()) {
-    const common = { edges: pass.edges, residual, activation, training, layer };
+    const common = { edges: pass.edges, residual, activation, training: training !== undefined };
     if ("gat_layers" in params) {
       const ends = last && only !== undefined ? { edges: only.edges, targets: only.nodes } : {};
-      h = applyGatLayer(params.gat_layers[layer]!, h, { ...common, ...ends, negativeSlope });
-    } else if ("gcn_layers" in params) h = applyGcnLayer(params.gcn_layers[layer]!, h, common);
-    else h = applyGinLayer(params.layers[layer]!, h, { ...common, activation: shape.activation });
+      h = applyGatLayer(params.gat_layers[layer]!, h, { ...common, ...ends, training, layer, negativeSlope });
+    } else {
+      const drop = training && { rate: training.featureDropout, seed: training.seed + 2 * layer };
+      const input: tf.Tensor =
+        h instanceof tf.Tensor ? (drop ? dropout(h, drop.rate, drop.seed) : h) : h.dense(drop);
+      if ("gcn_layers" in params) h = applyGcnLayer(params.gcn_layers[layer]!, input, common);
+      else h = applyGinLayer(params.layers[layer]!, input, { ...common, activation: shape.activation });
+    }
     hidden.push(h);
   }
   return hidden;

@@ -19,7 +19,7 @@ import {
   type GraphMaeBatch,
   graphMae,
   keepEdges,
-  maskedFeatures,
+  maskedInput,
   maskNodes,
   remask,
 } from "../../src/methods/graph-mae.js";
@@ -69,23 +69,26 @@ function run(golden: Golden): GoldenResult {
   const masking = maskNodes(nodes, { order, inner, sources }, config);
   const batch: GraphMaeBatch = {
     ...masking,
-    features,
+    features: features.dataSync() as Float32Array,
     edges: sortEdges(all.from, all.to, nodes).edges,
     encoderEdges: sortEdges(used.from, used.to, nodes).edges,
     seed: 0,
   };
-  const { masked, shown } = masking;
+  const {
+    mask: { masked },
+    shown,
+  } = masking;
   const layers = encodeMasked(params, config, batch);
   const codes = bridge(params, config, layers);
   const replaced = Math.trunc(config.replaceRatio * hidden);
   const noise = Array.from({ length: replaced }, (_, i) => masked[inner[hidden - replaced + i]!]!);
   const tokens = Array.from(inner, (i) => masked[i]!).filter((node) => shown[node] === -1);
   const outputs = new Map<string, Values>([
-    ["encoder_input", maskedFeatures(params, batch)],
+    ["encoder_input", maskedInput(params, config, batch).dense()],
     ["enc_rep", layers.at(-1)!],
     ["rep_before_remask", codes],
     ["decoder_input", remask(config, batch, codes)],
-    ["recon", decode(params, config, batch, codes)],
+    ["recon", decode(params, config, batch, remask(config, batch, codes))],
     ["mask_nodes", masked],
     ["token_nodes", tokens],
     ["noise_nodes", noise],

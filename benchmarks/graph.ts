@@ -1,0 +1,42 @@
+/**
+ * pnpm bench graph [--sets cora,citeseer] [--seeds 20] [--minutes N] [--peer] [--raw-words] [--out DIR]
+ *
+ * GraphMAE in the published configurations, on data under UNMASK_DATA: the linear probe's accuracy on the public split
+ * of cora, citeseer and pubmed, early-stopped and after the last epoch; 10-fold accuracy on mutag, proteins, imdb-binary
+ * and nci1. scgc-citeseer, scgc-acm and scgc-dblp: SCGC's clusters beside k-means. --peer times a step beside the same in
+ * plain PyTorch (the Python of PEERS_PYTHON). Runs stand in DIR (default runs/graph); finished seeds are not repeated,
+ * and --minutes stops after so many, in the middle of a run if need be, to be continued by the next call.
+ */
+import { parseArgs } from "node:util";
+import { startEngine } from "@unmask/core";
+import { nodeSets, runNodes } from "./workers/graph-nodes.js";
+
+const { values: args } = parseArgs({
+  options: {
+    sets: { type: "string", default: "cora,citeseer" },
+    seeds: { type: "string", default: "20" },
+    minutes: { type: "string", default: "100000" },
+    peer: { type: "boolean", default: false },
+    "raw-words": { type: "boolean", default: false },
+    engine: { type: "string", default: "auto" },
+    out: { type: "string", default: "runs/graph" },
+  },
+});
+
+const data = process.env.UNMASK_DATA;
+if (data === undefined) throw new Error("set UNMASK_DATA to the folder that holds graphs/");
+const engine = await startEngine(args.engine as Parameters<typeof startEngine>[0]);
+console.log(`engine ${engine.name}, ${engine.threads} threads, ${engine.device ?? ""}`);
+
+const options = {
+  data: `${data}/graphs`,
+  out: args.out,
+  seeds: Number(args.seeds),
+  signal: AbortSignal.timeout(Number(args.minutes) * 60_000),
+  peer: args.peer,
+  rawWords: args["raw-words"],
+};
+for (const set of args.sets.split(",")) {
+  if (set in nodeSets) await runNodes(set as keyof typeof nodeSets, options);
+  else throw new Error(`--sets ${set}: use some of ${Object.keys(nodeSets).join(", ")}`);
+}

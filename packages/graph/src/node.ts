@@ -1,0 +1,2 @@
+export * from "./index.js";
+export * from "./read/files.js";
