@@ -5,8 +5,10 @@ import {
   type ConfigureRequest,
   type Dataset,
   expect,
+  type Method,
   resolveConfig,
 } from "@unmask/core";
+import { z } from "zod";
 import { sizeSchema } from "../batch.js";
 import type { ImageFolder } from "../read/image-folder.js";
 import type { ImageSample } from "../sample.js";
@@ -40,11 +42,12 @@ export async function configureImages(request: ConfigureRequest): Promise<Config
     }
     const [imageSize, patchSize] = fitSizes(survey.size, pair(given.imageSize), pair(given.patchSize));
     if (given.imageSize === undefined) config.imageSize = imageSize;
-    if (given.patchSize === undefined) config.patchSize = patchSize;
-    const tokens = (imageSize[0] / patchSize[0]) * (imageSize[1] / patchSize[1]);
-    notes.push(
-      `images of about ${times(survey.size)} pixels: imageSize ${times(imageSize)}, patchSize ${times(patchSize)}, ${Math.floor(tokens)} patches`,
-    );
+    const size = `images of about ${times(survey.size)} pixels: imageSize ${times(imageSize)}`;
+    if (takesPatches(method)) {
+      if (given.patchSize === undefined) config.patchSize = patchSize;
+      const tokens = (imageSize[0] / patchSize[0]) * (imageSize[1] / patchSize[1]);
+      notes.push(`${size}, patchSize ${times(patchSize)}, ${Math.floor(tokens)} patches`);
+    } else notes.push(size);
   }
   if (given.mean === undefined || given.std === undefined) {
     const settled = resolveConfig(method, { ...given, ...config });
@@ -57,6 +60,8 @@ export async function configureImages(request: ConfigureRequest): Promise<Config
   }
   return { config, notes };
 }
+
+const takesPatches = ({ schema }: Method) => schema instanceof z.ZodObject && "patchSize" in schema.shape;
 
 /** Folders are measured once; the measurement is kept until a file changes. */
 function measure(dataset: Dataset<ImageSample> | ImageFolder): Promise<PixelStatistics> {
