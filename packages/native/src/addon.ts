@@ -35,9 +35,7 @@ export interface Addon {
     activation: number,
     leak: number,
     slope: Floats | null,
-    raw: Floats | null,
     residual: Floats | null,
-    factor: Floats | null,
     rowSums: Floats | null,
   ): void;
   unary(op: number, x: Floats, y: Floats, size: number, p: number, q: number): void;

@@ -235,38 +235,4 @@ describe("fused kernels agree with their compositions", () => {
       ]);
     expect(bad).toThrow("index is outside 0..1");
   });
-
-  it("UnmaskMlp and its gradient", () => {
-    run(
-      fc.property(
-        size(150),
-        size(40),
-        size(70),
-        activation,
-        fc.boolean(),
-        fc.boolean(),
-        (r, i, h, f, bias1, bias2) => {
-          const o = (i % 7) + 3;
-          const [weight1, weight2] = [sample([h, i]), sample([o, h])];
-          agree(
-            "UnmaskMlp",
-            {
-              x: sample([r, i]),
-              weight1,
-              bias1: bias1 ? sample([h]) : undefined,
-              weight2,
-              bias2: bias2 ? sample([o]) : undefined,
-              residual: bias1 ? sample([r, o]) : undefined,
-            },
-            { activation: f },
-          );
-          agree(
-            "UnmaskMlpGrad",
-            { dy: sample([r, o]), x: sample([r, i]), weight1, weight2, hidden: sample([r, h]) },
-            { activation: f, bias1, bias2 },
-          );
-        },
-      ),
-    );
-  });
 });

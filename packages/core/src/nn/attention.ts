@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { attention, selfAttention } from "../ops/attention.js";
-import { linear } from "../ops/linear.js";
+import { linear, type Norm } from "../ops/linear.js";
 import type { Random } from "../random.js";
 import { parameter } from "../tree.js";
 import type { Initializer } from "./init.js";
@@ -46,16 +46,16 @@ export function initSelfAttention(
   return { qkv, proj, q_bias: parameter(tf.zeros([width])), v_bias: parameter(tf.zeros([width])) };
 }
 
-/** [B, N, D] -> [B, N, D] */
+/** [B, N, D] -> [B, N, D]; x is normalised first by `norm`. */
 export function applySelfAttention(
   params: SelfAttentionParams,
   x: tf.Tensor,
-  options: AttendOptions,
+  options: AttendOptions & { readonly norm?: Norm },
 ): tf.Tensor {
-  const { residual, ...attend } = options;
+  const { residual, norm, ...attend } = options;
   const { q_bias: q, v_bias: v } = params;
   const bias = q !== undefined && v !== undefined ? tf.concat([q, tf.zerosLike(q), v]) : params.qkv.bias;
-  const qkv = linear(x, params.qkv.weight, bias); // [B, N, 3D]
+  const qkv = linear(x, params.qkv.weight, bias, { norm }); // [B, N, 3D]
   return applyLinear(params.proj, selfAttention(qkv, attend), { residual });
 }
 

@@ -1,9 +1,9 @@
 import type * as tf from "@tensorflow/tfjs";
 import type { Activation } from "../ops/gelu.js";
-import { mlp } from "../ops/mlp.js";
+import type { Norm } from "../ops/linear.js";
 import type { Random } from "../random.js";
 import type { Initializer } from "./init.js";
-import { initLinear, type LinearParams } from "./linear.js";
+import { applyLinear, initLinear, type LinearParams } from "./linear.js";
 
 export interface MlpParams {
   readonly fc1: LinearParams;
@@ -19,13 +19,15 @@ export function initMlp(
   return { fc1: initLinear(random, width, hidden, options), fc2: initLinear(random, hidden, width, options) };
 }
 
-/** [..., D] -> [..., D]; `residual` is added to the result. */
+/** [..., D] -> [..., D]; x is normalised first by `norm`, `residual` is added to the result. */
 export function applyMlp(
   params: MlpParams,
   x: tf.Tensor,
-  { activation = "gelu", residual }: { activation?: Activation; residual?: tf.Tensor } = {},
+  {
+    activation = "gelu",
+    norm,
+    residual,
+  }: { activation?: Activation; norm?: Norm; residual?: tf.Tensor } = {},
 ): tf.Tensor {
-  const { fc1, fc2 } = params;
-  const layers = { weight1: fc1.weight, bias1: fc1.bias, weight2: fc2.weight, bias2: fc2.bias };
-  return mlp(x, layers, { activation, residual });
+  return applyLinear(params.fc2, applyLinear(params.fc1, x, { activation, norm }), { residual });
 }

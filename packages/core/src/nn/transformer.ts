@@ -10,7 +10,7 @@ import {
   type SelfAttentionParams,
 } from "./attention.js";
 import type { Initializer } from "./init.js";
-import { applyLayerNorm, initLayerNorm, type LayerNormParams } from "./layer-norm.js";
+import { initLayerNorm, type LayerNormParams } from "./layer-norm.js";
 import { applyMlp, initMlp, type MlpParams } from "./mlp.js";
 
 export interface BlockParams {
@@ -81,7 +81,8 @@ export function applyBlock(
   scales?: readonly [Float32Array, Float32Array],
 ): tf.Tensor {
   const attended = branch(x, params.ls1?.gamma, scales?.[0], (residual) =>
-    applySelfAttention(params.attn, applyLayerNorm(params.norm1, x, epsilon), {
+    applySelfAttention(params.attn, x, {
+      norm: { ...params.norm1, epsilon },
       heads,
       bias,
       mask,
@@ -89,7 +90,7 @@ export function applyBlock(
     }),
   );
   return branch(attended, params.ls2?.gamma, scales?.[1], (residual) =>
-    applyMlp(params.mlp, applyLayerNorm(params.norm2, attended, epsilon), { activation, residual }),
+    applyMlp(params.mlp, attended, { norm: { ...params.norm2, epsilon }, activation, residual }),
   );
 }
 

@@ -7,24 +7,24 @@ import { kernel } from "./kernel.js";
  * `UnmaskLayerNorm`: y = (x - mean) * rstd * weight + bias, biased variance, epsilon inside the root.
  * inputs x [R, D], weight? [D], bias? [D]; attrs epsilon; outputs [y [R, D], mean [R], rstd [R]].
  */
-const layerNormKernel = kernel<{ x: tf.Tensor; weight?: tf.Tensor; bias?: tf.Tensor }, { epsilon: number }>(
-  "UnmaskLayerNorm",
-  ({ x, weight, bias }, { epsilon }) => {
-    const mean = tf.mean(x, 1, true);
-    const centred = tf.sub(x, mean);
-    const rstd = tf.rsqrt(tf.add(tf.mean(tf.square(centred), 1, true), epsilon));
-    let y: tf.Tensor = tf.mul(centred, rstd);
-    if (weight !== undefined) y = tf.mul(y, weight);
-    if (bias !== undefined) y = tf.add(y, bias);
-    return [y, mean.reshape([x.shape[0]!]), rstd.reshape([x.shape[0]!])];
-  },
-);
+export const layerNormKernel = kernel<
+  { x: tf.Tensor; weight?: tf.Tensor; bias?: tf.Tensor },
+  { epsilon: number }
+>("UnmaskLayerNorm", ({ x, weight, bias }, { epsilon }) => {
+  const mean = tf.mean(x, 1, true);
+  const centred = tf.sub(x, mean);
+  const rstd = tf.rsqrt(tf.add(tf.mean(tf.square(centred), 1, true), epsilon));
+  let y: tf.Tensor = tf.mul(centred, rstd);
+  if (weight !== undefined) y = tf.mul(y, weight);
+  if (bias !== undefined) y = tf.add(y, bias);
+  return [y, mean.reshape([x.shape[0]!]), rstd.reshape([x.shape[0]!])];
+});
 
 /**
  * `UnmaskLayerNormGrad`: inputs dy [R, D], x [R, D], mean [R], rstd [R], weight? [D]; attrs affine;
  * outputs [dx [R, D], and if affine dweight [D], dbias [D]].
  */
-const layerNormGradKernel = kernel<
+export const layerNormGradKernel = kernel<
   { dy: tf.Tensor; x: tf.Tensor; mean: tf.Tensor; rstd: tf.Tensor; weight?: tf.Tensor },
   { affine: boolean }
 >("UnmaskLayerNormGrad", ({ dy, x, mean, rstd, weight }, { affine }) => {

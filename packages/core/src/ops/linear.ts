@@ -3,6 +3,7 @@ import * as tf from "@tensorflow/tfjs";
 import { expect } from "../errors.js";
 import { type Activation, activationKernel } from "./gelu.js";
 import { kernel } from "./kernel.js";
+import { layerNormGradKernel, layerNormKernel } from "./layer-norm.js";
 
 type LinearInputs = { x: tf.Tensor; weight: tf.Tensor; bias?: tf.Tensor; residual?: tf.Tensor };
 
@@ -38,7 +39,17 @@ const linearGradKernel = kernel<
   return grads;
 });
 
+export interface Norm {
+  /** [I]; absent without affine parameters */
+  readonly weight?: tf.Tensor;
+  /** [I] */
+  readonly bias?: tf.Tensor;
+  readonly epsilon: number;
+}
+
 export interface LinearOptions {
+  /** Layer norm of x before the map; its result is computed again for the gradient rather than kept. */
+  readonly norm?: Norm;
   readonly activation?: Activation;
   /** Added after the activation; same shape as the result. */
   readonly residual?: tf.Tensor;
@@ -59,8 +70,12 @@ export function linear(
   bias?: tf.Tensor,
   options: LinearOptions = {},
 ): tf.Tensor {
-  const { activation = "none", residual, constantInput = false } = options;
+  const { activation = "none", residual, constantInput = false, norm } = options;
   const [out, width] = weight.shape as [number, number];
+  expect(
+    norm === undefined || !constantInput,
+    "linear: a norm of constant input has no use; normalise the data instead",
+  );
   expect(
     weight.rank === 2 && x.shape[x.rank - 1] === width && (bias === undefined || bias.size === out),
     () =>
@@ -69,43 +84,64 @@ export function linear(
   const shape = [...x.shape.slice(0, -1), out];
   const rows = x.size / width;
   const flat = x.reshape([rows, width]);
-  const flatResidual = residual?.reshape([rows, out]);
 
-  const compute = (
-    input: tf.Tensor,
-    w: tf.Tensor,
-    b: tf.Tensor | undefined,
-    r: tf.Tensor | undefined,
-    save: tf.GradSaveFunc,
-  ) => {
-    const [value, slope] = linearKernel({ x: input, weight: w, bias: b, residual: r }, { activation });
-    save(slope === undefined ? [input, w] : [input, w, slope]);
-    const gradFunc = (dy: tf.Tensor, [x, weight, slope]: tf.Tensor[]) => {
-      const grads = linearGradKernel(
-        { dy, x: x!, weight: weight!, slope },
-        { bias: b !== undefined, input: !constantInput },
-      );
-      const [dweight, ...rest] = grads;
-      const dbias = b === undefined ? [] : [rest[0]!];
-      const dx = constantInput ? [] : [rest[rest.length - 1]!];
-      return [...dx, dweight!, ...dbias, ...(r === undefined ? [] : [dy.clone()])];
-    };
-    return { value: value!, gradFunc };
-  };
-
-  const given = [
-    ...(constantInput ? [] : [flat]),
-    weight,
-    ...(bias ? [bias] : []),
-    ...(flatResidual ? [flatResidual] : []),
-  ];
+  const affine = norm?.weight !== undefined && norm.bias !== undefined;
   const op = tf.customGrad((...args) => {
     const save = args.pop() as tf.GradSaveFunc;
-    const tensors = args as tf.Tensor[];
-    const input = constantInput ? flat : tensors.shift()!;
-    const w = tensors.shift()!;
-    const b = bias === undefined ? undefined : tensors.shift()!;
-    return compute(input, w, b, tensors.shift(), save);
+    const take = (there: boolean) => (there ? (args.shift() as tf.Tensor) : undefined);
+    const [input, w] = [take(!constantInput) ?? flat, take(true)!];
+    const [b, r] = [take(bias !== undefined), take(residual !== undefined)];
+    const [normWeight, normBias] = [take(affine), take(affine)];
+    const normed = normalise(input, norm && { weight: normWeight, bias: normBias, epsilon: norm.epsilon });
+    const [value, slope] = linearKernel({ x: normed.y, weight: w, bias: b, residual: r }, { activation });
+    const { mean, rstd } = normed;
+    const store = createStore({ x: input, weight: w, slope, mean, rstd, normWeight, normBias });
+    save(store.tensors);
+    const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]) => {
+      const { x, weight, slope, mean, rstd, normWeight, normBias } = store.named(saved);
+      const { y } = normalise(x!, norm && { weight: normWeight, bias: normBias, epsilon: norm.epsilon });
+      const grads = linearGradKernel(
+        { dy, x: y, weight: weight!, slope },
+        { bias: bias !== undefined, input: !constantInput },
+      );
+      const [dweight, dbias] = [grads.shift()!, bias === undefined ? [] : [grads.shift()!]];
+      const dresidual = residual === undefined ? [] : [dy.clone()];
+      if (norm === undefined) return [...grads, dweight, ...dbias, ...dresidual];
+      const [dx, ...dnorm] = layerNormGradKernel(
+        { dy: grads[0]!, x: x!, mean: mean!, rstd: rstd!, weight: normWeight },
+        { affine },
+      );
+      return [dx!, dweight, ...dbias, ...dresidual, ...dnorm];
+    };
+    return { value: value!, gradFunc };
   });
-  return op(...given).reshape(shape);
+  const given = [
+    constantInput ? undefined : flat,
+    ...[weight, bias, residual?.reshape([rows, out])],
+    ...(affine ? [norm.weight, norm.bias] : []),
+  ];
+  return op(...given.filter((tensor) => tensor !== undefined)).reshape(shape);
+}
+
+/** x itself without a norm. */
+function normalise(
+  x: tf.Tensor,
+  norm: Norm | undefined,
+): { y: tf.Tensor; mean?: tf.Tensor; rstd?: tf.Tensor } {
+  if (norm === undefined) return { y: x };
+  const { weight, bias, epsilon } = norm;
+  const [y, mean, rstd] = layerNormKernel({ x, weight, bias }, { epsilon });
+  return { y: y!, mean, rstd };
+}
+
+/** Tensors by name as the list that the tape saves, and back. */
+function createStore<K extends string>(all: Record<K, tf.Tensor | undefined>) {
+  const entries = (Object.entries(all) as [K, tf.Tensor | undefined][]).filter(
+    ([, tensor]) => tensor !== undefined,
+  );
+  return {
+    tensors: entries.map(([, tensor]) => tensor!),
+    named: (saved: readonly tf.Tensor[]) =>
+      Object.fromEntries(entries.map(([name], i) => [name, saved[i]])) as Record<K, tf.Tensor | undefined>,
+  };
 }

@@ -10,7 +10,6 @@ import {
   gelu,
   layerNorm,
   linear,
-  mlp,
   restoreRows,
   segmentSum,
   selfAttention,
@@ -71,25 +70,21 @@ describe.each(["cpu", "wasm"])("ops on %s", (backend) => {
     expect(() => linear(normal(2, 5), normal(4, 6))).toThrow("linear: weight [4,6] does not fit input [2,5]");
   });
 
-  it.each(["gelu", "gelu-tanh"] as const)(
-    "mlp with %s is two linear layers, and has their gradients",
-    async (activation) => {
-      const [x, w1, b1] = [normal(2, 3, 4), normal(6, 4), normal(6)];
-      const [w2, b2, residual] = [normal(5, 6), normal(5), normal(2, 3, 5)];
-      const layers = { weight1: w1, bias1: b1, weight2: w2, bias2: b2 };
-      await expectClose(
-        mlp(x, layers, { activation, residual }),
-        linear(linear(x, w1, b1, { activation }), w2, b2, { residual }),
-      );
-      expectGradient(
-        (x, weight1, bias1, weight2, bias2, residual) =>
-          mlp(x, { weight1, bias1, weight2, bias2 }, { activation, residual }),
-        ...[x, w1, b1, w2, b2, residual],
-      );
-      expectGradient((x, weight1, weight2) => mlp(x, { weight1, weight2 }, { activation }), x, w1, w2);
-      expect(() => mlp(normal(2, 5), layers)).toThrow("mlp: weights [6,4] and [5,6] do not fit input [2,5]");
-    },
-  );
+  it("linear after a norm equals the two in turn, and has their gradients", async () => {
+    const [x, w, b, residual] = [normal(2, 3, 4), normal(5, 4), normal(5), normal(2, 3, 5)];
+    const [weight, bias] = [normal(4), normal(4)];
+    const options = { activation: "gelu", residual } as const;
+    await expectClose(
+      linear(x, w, b, { ...options, norm: { weight, bias, epsilon: 1e-5 } }),
+      linear(layerNorm(x, weight, bias, 1e-5), w, b, options),
+    );
+    expectGradient(
+      (x, w, b, residual, weight, bias) =>
+        linear(x, w, b, { ...options, residual, norm: { weight, bias, epsilon: 1e-5 } }),
+      ...[x, w, b, residual, weight, bias],
+    );
+    expectGradient((x, w) => linear(x, w, undefined, { norm: { epsilon: 1e-6 } }), x, w);
+  });
 
   it("gelu equals x times the normal distribution function", async () => {
     const x = tf.tensor1d([-6, -2, -0.5, 0, 0.5, 2, 6]);

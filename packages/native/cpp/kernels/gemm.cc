@@ -121,14 +121,12 @@ UNMASK_INLINE void finish(vf (&sum)[R][V], const Tile& t) {
         x *= e.alpha;
         if (e.bias) x += whole ? load(e.bias + t.column + v * W) : load_first(e.bias + t.column + v * W, left);
         const int64_t place = t.row * t.c_row + t.column + offset;
-        if (e.raw) whole ? store(e.raw + place, x) : store_first(e.raw + place, x, left);
         if (e.activation != Activation::none) {
           const Activated f = activate(x, e.activation, e.leak, e.slope != nullptr);
           x = f.value;
           if (e.slope) whole ? store(e.slope + place, f.slope) : store_first(e.slope + place, f.slope, left);
         }
         if (e.residual) x += whole ? load(e.residual + place) : load_first(e.residual + place, left);
-        if (e.factor) x *= whole ? load(e.factor + place) : load_first(e.factor + place, left);
       }
       whole ? store(at, x) : store_first(at, x, left);
     }
@@ -327,12 +325,12 @@ void gemm(const Gemm& g) {
 void matmul(const float* a, int64_t a_offset, int64_t a_row, int64_t a_column, int64_t a_batch, const float* b,
             int64_t b_offset, int64_t b_row, int64_t b_column, int64_t b_batch, float* c, int64_t batch, int64_t m,
             int64_t n, int64_t k, float alpha, const float* bias, int activation, float leak, float* slope,
-            float* raw, const float* residual, const float* factor, float* row_sums) {
+            const float* residual, float* row_sums) {
   auto product = [&](int64_t i) {
     const int64_t at = i * m * n;
     return Gemm{m, n, k, {a + a_offset + i * a_batch, a_row, a_column}, {b + b_offset + i * b_batch, b_row, b_column}, c + at, n,
                 {alpha, bias, static_cast<Activation>(activation), leak, slope ? slope + at : nullptr,
-                 raw ? raw + at : nullptr, residual ? residual + at : nullptr, factor ? factor + at : nullptr},
+                 residual ? residual + at : nullptr},
                 false, row_sums};
   };
   if (batch >= 8 || (batch > 1 && m * n * k < (1 << 20)))

@@ -1,4 +1,4 @@
-// One matrix product for everything: C = (act(A B * alpha + bias) + residual) * factor, with any strides on A and B.
+// One matrix product for everything: C = act(A B * alpha + bias) + residual, with any strides on A and B.
 #pragma once
 #include <cstdint>
 
@@ -19,10 +19,8 @@ struct Epilogue {
   Activation activation = Activation::none;
   float leak = 0;                   // leaky_relu's slope
   float* slope = nullptr;           // receives f', layout of C
-  float* raw = nullptr;             // receives what the activation is given, layout of C
   const float* residual = nullptr;  // layout of C, must not be C
-  const float* factor = nullptr;    // multiplied by at last, layout of C, must not be C
-  bool plain() const { return alpha == 1 && !bias && activation == Activation::none && !raw && !residual && !factor; }
+  bool plain() const { return alpha == 1 && !bias && activation == Activation::none && !residual; }
 };
 
 struct Gemm {

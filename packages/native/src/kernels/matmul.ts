@@ -19,9 +19,7 @@ export interface Epilogue {
   readonly activation?: number;
   readonly leak?: number;
   readonly slope?: Float32Array | null;
-  readonly raw?: Float32Array | null;
   readonly residual?: Float32Array | null;
-  readonly factor?: Float32Array | null;
   readonly rowSums?: Float32Array | null;
 }
 
@@ -45,16 +43,14 @@ export function product(
     activation = 0,
     leak = 0,
     slope = null,
-    raw = null,
     residual = null,
-    factor = null,
     rowSums = null,
   } = epilogue;
   const [aRow, aColumn] = aT ? [1, m] : [k, 1];
   const [bRow, bColumn] = bT ? [1, k] : [n, 1];
   backend.addon.matmul(
     ...([a, 0, aRow, aColumn, aBatch, b, 0, bRow, bColumn, bBatch, c, batch, m, n, k] as const),
-    ...([alpha, bias, activation, leak, slope, raw, residual, factor, rowSums] as const),
+    ...([alpha, bias, activation, leak, slope, residual, rowSums] as const),
   );
 }
 
