@@ -10,7 +10,8 @@
       "cpp/kernels/attention.cc",
       "cpp/kernels/conv.cc",
       "cpp/kernels/edges.cc",
-      "cpp/kernels/optimizer.cc"
+      "cpp/kernels/optimizer.cc",
+      "cpp/kernels/rate.cc"
     ],
     "sanitize%": "<!(node -p \"process.env.UNMASK_SANITIZE || ''\")"
   },

@@ -13,7 +13,7 @@ static const Export kExports[] = {
     UNMASK_EXPORT(conv2d),      UNMASK_EXPORT(conv2d_input_grad), UNMASK_EXPORT(conv2d_filter_grad),
     UNMASK_EXPORT(edge_sum),    UNMASK_EXPORT(edge_dot),   UNMASK_EXPORT(edge_softmax),    UNMASK_EXPORT(edge_softmax_grad),
     UNMASK_EXPORT(dropout),
-    UNMASK_EXPORT(adamw),       UNMASK_EXPORT(ema),        UNMASK_EXPORT(norm),
+    UNMASK_EXPORT(adamw),       UNMASK_EXPORT(ema),        UNMASK_EXPORT(norm),        UNMASK_EXPORT(fma_rate),
 };
 
 Exports exports() { return {kExports, sizeof kExports / sizeof *kExports}; }
