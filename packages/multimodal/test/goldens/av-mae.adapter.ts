@@ -13,15 +13,9 @@ import {
   writeParameters,
 } from "@unmask/core";
 import { type Golden, type GoldenAdapter, type GoldenResult, given, type Values } from "@unmask/testing";
-import {
-  type AvMaeBatch,
-  type AvMaeConfig,
-  avMae,
-  avMaeDecode,
-  avMaeEncode,
-  avMaeTarget,
-  scoredPlaces,
-} from "../../src/methods/av-mae.js";
+import { arrayTarget, scoredPlaces } from "../../src/array-decoder.js";
+import type { ArrayBatch } from "../../src/array-encoder.js";
+import { type AvMaeConfig, avMae, avMaePredict } from "../../src/methods/av-mae.js";
 import { gradientsOf } from "./support.js";
 
 const ENCODERS = {
@@ -205,23 +199,22 @@ async function run(golden: Golden): Promise<GoldenResult> {
     );
     return maskFromOrders(Int32Array.from(both.dataSync()), batch, kept);
   };
-  const batch: AvMaeBatch = {
+  const batch: ArrayBatch = {
     inputs: each((name) => tensorOf(given(inputs, name))),
     masks: each(maskOf),
     present: each((name) => new Float32Array(given(inputs, name).shape[0]!).fill(1)),
   };
 
   const outputs = new Map<string, Values>();
-  const watch = watching(outputs, theirs);
-  const predictions = avMaeDecode(params, config, avMaeEncode(params, config, batch, watch), batch, watch);
+  const predictions = avMaePredict(params, config, batch, watching(outputs, theirs));
   const terms = bindModel(avMae, config, params).loss(batch) as unknown as Record<string, tf.Scalar>;
   outputs.set("total_loss", terms.total!);
   for (const name of names) {
-    const target = avMaeTarget(config, config.modalities[name]!, batch.inputs[name]!);
+    const target = arrayTarget(config.modalities[name]!, batch.inputs[name]!, config);
     const scale = theirs.normalise_by_output_dimension ? 1 : target.shape[2];
     outputs.set(`target_${name}`, target);
     outputs.set(`pred_${name}`, predictions[name]!);
-    outputs.set(`mask_${name}`, scoredPlaces(config, batch, name));
+    outputs.set(`mask_${name}`, scoredPlaces(batch, name, config));
     outputs.set(`loss_${name}`, tf.mul(terms[name]!, scale));
   }
   const ours = gradientsOf(params, () => avMae.loss(params, config, batch).total);
