@@ -6,6 +6,7 @@ import type * as tf from "@tensorflow/tfjs";
 import type { z } from "zod";
 import type { Model } from "./model.js";
 import type { Random } from "./random.js";
+import type { Dataset } from "./train/dataset.js";
 import type { Params } from "./tree.js";
 
 export type Modality = "image" | "video" | "audio" | "pointcloud" | "graph" | "multimodal" | "vector";
@@ -49,6 +50,14 @@ export interface UpdateProgress {
   readonly stepsPerEpoch: number;
 }
 
+/** What an order of samples may depend on beside the method's config and the data. */
+export interface Arrangement {
+  /** Samples of one update: `order[0..batchSize)` are the first batch. */
+  readonly batchSize: number;
+  readonly random: Random;
+  readonly teachers: Teachers;
+}
+
 export interface Method<
   C extends object = Any,
   S = Any,
@@ -73,6 +82,11 @@ export interface Method<
   init(config: C, random: Random): P;
   /** Samples into a batch, with all random draws and what the teachers say of the samples; the caller disposes it. */
   prepare(config: C, samples: readonly S[], random: Random, teachers: Teachers): B;
+  /**
+   * The order in which every epoch sees the samples, a permutation of their indices, where it is not a new random one
+   * each time. Computed before the first step and again when a run is resumed, from its arguments alone.
+   */
+  arrange?(config: C, dataset: Dataset<S>, arrangement: Arrangement): Promise<Int32Array>;
   /** Pure and differentiable; what it leaves behind in buffers it says by `updateBuffer`. */
   loss(params: P, config: C, batch: B): LossTerms;
   /** Moves what is not trained by gradient, once after each update: averaged teachers above all. */

@@ -104,7 +104,8 @@ export function bindModel<C extends object, S, B extends Batch, P extends Params
   return model;
 }
 
-function expectTeachers({ id, teachers: roles = {} }: Method, teachers: Teachers): void {
+/** @throws UnmaskError unless just the teachers that the method names are there */
+export function expectTeachers({ id, teachers: roles = {} }: Method, teachers: Teachers): void {
   for (const [role, what] of Object.entries(roles))
     expect(
       teachers[role] !== undefined,

@@ -1,7 +1,7 @@
 /** Pretraining of a model, and its continuation from a run directory. */
 import { expect } from "../errors.js";
 import type { Batch, Method, Teachers } from "../method.js";
-import { bindModel, type Model } from "../model.js";
+import { bindModel, expectTeachers, type Model } from "../model.js";
 import { createRandom } from "../random.js";
 import { tidy } from "../scope.js";
 import type { Params } from "../tree.js";
@@ -67,9 +67,11 @@ function pretrainTask<C extends object, S, B extends Batch, P extends Params, R>
   method,
   config,
   params,
+  teachers,
   prepare,
   loss,
 }: Model<C, S, B, P, R>): TrainTask<S, B> {
+  const { arrange } = method;
   return {
     kind: "pretrain",
     method: method.id,
@@ -77,6 +79,12 @@ function pretrainTask<C extends object, S, B extends Batch, P extends Params, R>
     params,
     prepare,
     loss,
+    ...(arrange && {
+      arrange(dataset, arrangement) {
+        expectTeachers(method, teachers);
+        return arrange(config, dataset, { ...arrangement, teachers });
+      },
+    }),
     afterUpdate: (progress) => method.afterUpdate?.(params, config, progress),
   };
 }

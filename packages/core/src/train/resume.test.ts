@@ -4,8 +4,10 @@ import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { collect, ofType, toy, toyData } from "../../test/toy.js";
+import type { Arrangement } from "../method.js";
 import { createModel } from "../model.js";
 import { flatten } from "../tree.js";
+import type { Dataset } from "./dataset.js";
 import type { TrainEvent } from "./events.js";
 import { pretrain, resume } from "./pretrain.js";
 import { resumeTraining, type TrainOptions } from "./train.js";
@@ -98,6 +100,29 @@ describe("resume", () => {
         .map(({ index }) => index)
         .sort(),
     ).toEqual([17, 3, 31]);
+  });
+
+  it("keeps the order that a method arranges the samples in", async () => {
+    const arranged: Arrangement[] = [];
+    const ordered = {
+      ...toy,
+      async arrange(_: unknown, dataset: Dataset<Float32Array>, arrangement: Arrangement) {
+        arranged.push(arrangement);
+        return arrangement.random.permutation(dataset.length);
+      },
+    };
+    const run = (out: string) =>
+      pretrain(createModel(ordered, {}, { seed: 3 }), newData(), { ...options, out: join(home, out) });
+    await collect(run("ordered"));
+    await leaveAt(run("ordered-died"), (event) => event.type === "step" && event.step === 7);
+    const out = join(home, "ordered-died");
+    await collect((await resume(out, { methods: [ordered], dataset: newData() })).events);
+    const trace = await traceOf(out);
+    expect(trace).toEqual(await traceOf(join(home, "ordered")));
+    expect(trace.model).not.toBe(whole.model);
+    expect(arranged.map(({ batchSize, teachers }) => ({ batchSize, teachers }))).toEqual(
+      Array(3).fill({ batchSize: 12, teachers: {} }),
+    );
   });
 
   it("after an abort continues from the very step", async () => {

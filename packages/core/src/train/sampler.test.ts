@@ -40,4 +40,21 @@ describe("sampler", () => {
   });
 
   it("refuses an empty one", () => expect(() => createSampler(0, 4, createRandom(1))).toThrow(/empty/));
+
+  it("keeps to an order that is given, in every epoch, and refuses one that leaves a sample out", () => {
+    const order = Int32Array.of(3, 0, 4, 1, 2);
+    const sampler = createSampler(5, 2, createRandom(5), order);
+    for (const e of [0, 2])
+      expect(epoch(sampler, e)).toEqual([
+        [3, 0],
+        [4, 1],
+      ]);
+    for (const wrong of [
+      [0, 1, 2],
+      [0, 1, 2, 3, 3],
+    ])
+      expect(() => createSampler(5, 2, createRandom(5), Int32Array.from(wrong))).toThrow(
+        "each of 5 samples once",
+      );
+  });
 });

@@ -42,6 +42,11 @@ export interface TrainTask<S, B extends Batch> extends Losses<S, B> {
   readonly config: object;
   /** Its trainable variables are trained in place, all of them are saved. Borrowed. */
   readonly params: Params;
+  /** The order of the samples in every epoch, where it is not a random one; asked for before the first step. */
+  arrange?(
+    dataset: Dataset<S>,
+    arrangement: { readonly batchSize: number; readonly random: Random },
+  ): Promise<Int32Array>;
   /** Called once after each update. */
   afterUpdate?(progress: UpdateProgress): void;
 }
@@ -73,13 +78,14 @@ export async function* train<S, B extends Batch>(
 ): AsyncGenerator<TrainEvent, void, undefined> {
   const { out, data, signal, strict, ...input } = options;
   const settings = resolveTrainSettings(input);
+  const order = await orderOf(task, dataset, settings);
   let store: RunStore | undefined;
   if (out !== undefined) {
     const files = await runFiles();
     const versions = await versionsInUse(files);
     store = await files.createRun(out, describeRun(task, dataset, settings, data, versions));
   }
-  yield* new Training(task, dataset, settings, { store, signal, strict }).run();
+  yield* new Training(task, dataset, settings, { order, store, signal, strict }).run();
 }
 
 /**
@@ -104,11 +110,24 @@ export async function* resumeTraining<S, B extends Batch>(
     () =>
       `resume: ${out} was begun on the ${data.length} samples of ${data.name}, got ${dataset.length} of ${dataset.name} or other names; give the same data`,
   );
+  const order = await orderOf(task, dataset, config.training);
   const { store, checkpoint } = await files.openRun(out, config);
-  yield* new Training(task, dataset, config.training, { ...controls, store, checkpoint }).run();
+  yield* new Training(task, dataset, config.training, { ...controls, order, store, checkpoint }).run();
+}
+
+async function orderOf<S, B extends Batch>(
+  { arrange }: TrainTask<S, B>,
+  dataset: Dataset<S>,
+  { batchSize, seed }: TrainSettings,
+): Promise<Int32Array | undefined> {
+  return arrange?.(dataset, {
+    batchSize: Math.min(batchSize, dataset.length),
+    random: createRandom(seed).child("order"),
+  });
 }
 
 interface Attachments extends TrainControls {
+  readonly order?: Int32Array;
   readonly store?: RunStore;
   readonly checkpoint?: LoadedCheckpoint;
 }
@@ -134,7 +153,7 @@ class Training<S, B extends Batch> {
     const { checkpoint } = attached;
     this.variables = trainable(task.params);
     this.random = checkpoint ? restoreRandom(checkpoint.progress.random) : createRandom(settings.seed);
-    this.sampler = createSampler(dataset.length, settings.batchSize, this.random);
+    this.sampler = createSampler(dataset.length, settings.batchSize, this.random, attached.order);
     this.schedule = scheduleOf(settings, this.sampler.batchSize);
     this.optimizer = optimizerOf(settings, this.variables.keys());
     this.steps = Math.max(1, Math.round(settings.epochs * this.sampler.stepsPerEpoch));
