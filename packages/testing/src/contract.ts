@@ -16,6 +16,7 @@ import {
   parseSafetensors,
   type Random,
   readParameters,
+  type Teachers,
   tidy,
   trainable,
   writeParameters,
@@ -29,6 +30,8 @@ export interface Contract<M extends Method, S> {
   readonly config: ConfigInput<M>;
   /** Samples that fit the config, different for different draws. */
   samples(count: number, random: Random): S[];
+  /** Frozen models for a method that learns from some; made once for each engine. */
+  teachers?(): Teachers;
   /** Width of the features that `encode` returns by default. */
   readonly features: number;
   /** Share of the first loss that `steps` steps on one batch must get below. Default 0.5. */
@@ -54,8 +57,10 @@ export async function contractSuite<M extends Method, S>(contract: Contract<M, S
 
   await onEveryEngine(`contract of ${method.id}`, () => {
     let model: Model<object, S>;
+    let teachers: Teachers = {};
     const samples = contract.samples(4, createRandom(5));
-    const create = (seed: number) => createModel(method, config, { seed }) as unknown as Model<object, S>;
+    const create = (seed: number) =>
+      createModel(method, config, { seed, teachers }) as unknown as Model<object, S>;
     const withBatch = <T>(body: (batch: object) => T, of = model): T => {
       const batch = of.prepare(samples, createRandom(6));
       const result = body(batch);
@@ -65,8 +70,11 @@ export async function contractSuite<M extends Method, S>(contract: Contract<M, S
     const lossOf = (of: Model<object, S>) => withBatch((batch) => total(of.loss(batch)), of);
 
     beforeAll(() => {
+      teachers = contract.teachers?.() ?? {};
       model = create(1);
-      return () => model.dispose();
+      return () => {
+        for (const owned of [model, ...Object.values(teachers)]) owned.dispose();
+      };
     });
 
     it("has a finite loss whose terms are scalars, the same on every engine", () => {

@@ -2,9 +2,11 @@
 import type { ModalityPackage } from "@unmask/core";
 import { bootMae } from "../methods/boot-mae.js";
 import { byol } from "../methods/byol.js";
+import { cmae } from "../methods/cmae.js";
 import { convMae } from "../methods/conv-mae.js";
 import { mae } from "../methods/mae.js";
 import { moco } from "../methods/moco.js";
+import { mrMae } from "../methods/mr-mae.js";
 import { saim } from "../methods/saim.js";
 import { simclr } from "../methods/simclr.js";
 import { spark } from "../methods/spark.js";
@@ -21,7 +23,7 @@ import { exportImageModel, importImageModel } from "./foreign.js";
 export const modality: ModalityPackage = {
   name: "image",
   samples: "images",
-  methods: [mae, bootMae, saim, spark, convMae, simclr, supCon, moco, byol, swav, vit],
+  methods: [mae, bootMae, cmae, saim, spark, convMae, simclr, supCon, moco, byol, swav, mrMae, vit],
   defaultMethod: mae.id,
   dataSchema: imageDataSchema,
   configure: configureImages,
