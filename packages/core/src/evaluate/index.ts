@@ -8,10 +8,12 @@ export {
   kMeans,
 } from "./cluster.js";
 export * from "./features.js";
+export { type FewShotOptions, type FewShotScores, fewShot } from "./few-shot.js";
 export * from "./finetune.js";
 export { type KnnOptions, knn } from "./knn.js";
 export type { FeatureRows } from "./labelled.js";
 export * from "./linear-probe.js";
+export { linearSvm, type SvmOptions, type SvmScores } from "./linear-svm.js";
 export { type LogisticOptions, type LogisticScores, logisticRegression } from "./logistic-regression.js";
 export * from "./metrics.js";
 export { type Box, cutmix, drawMix, type Mix, type MixOptions, mixBatch, mixup, softTargets } from "./mix.js";
