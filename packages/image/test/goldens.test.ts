@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { compareGolden, type GoldenAdapter, onEveryEngine, readGolden } from "@unmask/testing";
 import { expect, it } from "vitest";
 import * as bootMae from "./goldens/boot-mae.adapter.js";
+import * as cmae from "./goldens/cmae.adapter.js";
 import * as convMae from "./goldens/conv-mae.adapter.js";
 import * as huggingFace from "./goldens/hugging-face.adapter.js";
 import * as mae from "./goldens/mae.adapter.js";
@@ -10,7 +11,7 @@ import * as training from "./goldens/mae-train.adapter.js";
 import * as saim from "./goldens/saim.adapter.js";
 import * as spark from "./goldens/spark.adapter.js";
 
-const adapters: GoldenAdapter[] = [mae, bootMae, saim, spark, convMae, huggingFace, training].flatMap(
+const adapters: GoldenAdapter[] = [mae, bootMae, cmae, saim, spark, convMae, huggingFace, training].flatMap(
   (module) => Object.values(module),
 );
 const root = fileURLToPath(new URL("./goldens/", import.meta.url));
