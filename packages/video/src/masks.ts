@@ -1,5 +1,6 @@
 /** Which cubes of a clip are hidden. */
 import {
+  expect,
   type Mask,
   maskedFlags,
   maskFromFlags,
@@ -10,6 +11,7 @@ import {
 } from "@unmask/core";
 import { z } from "zod";
 import { type CubeConfig, cubeOf, whiteOf } from "./batch.js";
+import { scoresInView } from "./read/view-scores.js";
 import type { VideoSample } from "./sample.js";
 
 /** The same places in all frames; any cubes; in each time slot, those where most moves. */
@@ -110,3 +112,78 @@ export function motionScores(samples: readonly VideoSample[], config: CubeConfig
 
 /** The same mask with visible and masked cubes in ascending order. */
 const ascending = (mask: Mask) => maskFromFlags(maskedFlags(mask), mask.batch);
+
+/** Scores of the patches of one clip's frames. */
+export interface ScoreMaps {
+  /** [frames, rows, columns] */
+  readonly scores: Float32Array;
+  /** Rows and columns of the scores. */
+  readonly scoreGrid: readonly [number, number];
+}
+
+export interface TextGuidedMaskOptions {
+  /** One for each clip. */
+  readonly maps: readonly ScoreMaps[];
+  /** Cubes along [time, rows, columns]. */
+  readonly grid: Grid;
+  /** Frames of a cube. */
+  readonly tubeletSize: number;
+  /** Share of each time slot's cubes to hide; floor(ratio * cells) of them are. */
+  readonly ratio: number;
+  readonly hide: "highest" | "lowest";
+  /** Weight of random numbers beside the ranks of scores; 0: the scores alone, 1: a random mask. Default 0. */
+  readonly noise?: number;
+}
+
+/**
+ * Hides what fits a caption best (or least): scores are resized bilinearly to the grid, averaged over the frames of each
+ * cube, and ranked in each time slot; of equal scores the lower index goes first. Visible cubes ascend.
+ */
+export function textGuidedMask(options: TextGuidedMaskOptions, random: Random): Mask {
+  const { maps, grid, tubeletSize, ratio, hide, noise = 0 } = options;
+  expect(noise >= 0 && noise <= 1, `text-guided mask: noise must be between 0 and 1, got ${noise}`);
+  const [slots, rows, columns] = grid;
+  const cells = rows * columns;
+  const scores = new Float64Array(maps.length * slots * cells);
+  maps.forEach(({ scores: map, scoreGrid }, b) => {
+    const frames = slots * tubeletSize;
+    expect(
+      map.length === frames * scoreGrid[0] * scoreGrid[1],
+      () =>
+        `text-guided mask: clip ${b} has ${map.length} scores where ${frames} frames of ${scoreGrid.join("x")} are needed`,
+    );
+    const whole = { times: Array.from({ length: frames }, (_, i) => (i + 0.5) / frames), flip: false };
+    const resized = scoresInView(map, [frames, ...scoreGrid], { ...whole, box: [0, 0, 1, 1] }, [
+      rows,
+      columns,
+    ]);
+    for (let frame = 0; frame < frames; frame++)
+      for (let cell = 0; cell < cells; cell++)
+        scores[(b * slots + Math.floor(frame / tubeletSize)) * cells + cell]! +=
+          resized[frame * cells + cell]! / tubeletSize;
+  });
+  const ranked = noise === 0 ? scores : noisyRanks(scores, cells, hide, noise, random);
+  return slotScoreMask({ batch: maps.length, grid, scores: ranked, ratio, hide, randomShare: 0 }, random);
+}
+
+/** (1 - noise) * rank in its row + noise * a random number, both in [0, 1); of equal scores the lower index is hidden first. */
+function noisyRanks(
+  scores: Float64Array,
+  cells: number,
+  hide: "highest" | "lowest",
+  noise: number,
+  random: Random,
+): Float64Array {
+  const mixed = new Float64Array(scores.length);
+  for (let start = 0; start < scores.length; start += cells) {
+    const order = Array.from({ length: cells }, (_, i) => i).sort((i, j) => {
+      const up = scores[start + i]! - scores[start + j]!;
+      return up || (hide === "highest" ? j - i : i - j);
+    });
+    order.forEach((cell, rank) => {
+      mixed[start + cell] = ((1 - noise) * rank) / cells;
+    });
+    for (let cell = 0; cell < cells; cell++) mixed[start + cell]! += noise * random.uniform();
+  }
+  return mixed;
+}

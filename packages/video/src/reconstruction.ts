@@ -24,6 +24,8 @@ export interface VideoReconstruction {
 interface TargetConfig extends VideoInput, CubeConfig {
   /** The prediction has the mean and deviation of each cube and channel taken out. */
   readonly normalisePixels: boolean;
+  /** Statistics are those of all channels of a cube together, as MAE's, instead of each channel's. */
+  readonly together?: boolean;
 }
 
 /** What is predicted of cubes [B, M, P] as the encoder gets them: pixels 0 to 1, or those with cubes' statistics taken out. */
@@ -33,7 +35,7 @@ export function cubeTarget(config: TargetConfig, cubes: tf.Tensor3D): tf.Tensor3
 }
 
 /** The data set's mean and deviation undone: [B, M, P], white being 1. */
-function cubePixels(config: VideoInput & CubeConfig, cubes: tf.Tensor3D): tf.Tensor3D {
+export function cubePixels(config: VideoInput & CubeConfig, cubes: tf.Tensor3D): tf.Tensor3D {
   const { mean, std } = channelStatistics(config);
   const repeat = (values: readonly number[]) =>
     tf.tensor1d(values as number[]).tile([cubes.shape[2] / config.channels]);
@@ -87,7 +89,7 @@ function swapped({ batch, tokens, kept, keep, masked, restore }: Mask): Mask {
 
 /** Normalised predictions times deviation plus mean of each cube and channel, the true ones or those of visible cubes near by. */
 function addStatistics(
-  { channels }: VideoInput,
+  { channels, together = false }: TargetConfig,
   prediction: tf.Tensor3D,
   pixels: tf.Tensor3D,
   mask: Mask,
@@ -95,17 +97,19 @@ function addStatistics(
   source: "visible" | "truth",
 ): tf.Tensor {
   const [batch, tokens, size] = pixels.shape;
-  const positions = size / channels;
-  const byChannel = [batch, tokens, positions, channels];
+  const groups = together ? 1 : channels;
+  const positions = size / groups;
+  const byChannel = [batch, tokens, positions, groups];
   const values = pixels.reshape(byChannel);
   const mean = tf.mean(values, 2, true); // [B, N, 1, C]
   const variance = tf.div(tf.sum(tf.square(tf.sub(values, mean)), 2, true), positions - 1);
-  const std = tf.add(tf.sqrt(variance), 1e-6); // as `normaliseChannels` takes it out
+  // As `normaliseJoint` and `normaliseChannels` take it out.
+  const std = together ? tf.sqrt(tf.add(variance, 1e-6)) : tf.add(tf.sqrt(variance), 1e-6);
   const near = tf.tensor3d(visibleWeights(mask, grid), [batch, tokens, tokens]);
   const known = (x: tf.Tensor) =>
     source === "truth"
       ? x
-      : tf.matMul(near, x.reshape([batch, tokens, channels])).reshape([batch, tokens, 1, channels]);
+      : tf.matMul(near, x.reshape([batch, tokens, groups])).reshape([batch, tokens, 1, groups]);
   return tf.add(tf.mul(prediction.reshape(byChannel), known(std)), known(mean)).reshape(pixels.shape);
 }
 

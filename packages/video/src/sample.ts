@@ -14,3 +14,13 @@ export interface VideoSample {
   /** Class index, absent or -1 where unknown. */
   readonly label?: number;
 }
+
+/** A clip with what a caption says about it. */
+export interface GuidedSample extends VideoSample {
+  /** [frames, rows, columns], how well each patch fits the caption. */
+  readonly scores: Float32Array;
+  /** Rows and columns of the scores. */
+  readonly scoreGrid: readonly [number, number];
+  /** The caption's vector. */
+  readonly text: Float32Array;
+}
