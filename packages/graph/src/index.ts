@@ -2,6 +2,7 @@ export * from "./datasets.js";
 export * from "./evaluate/node-probe.js";
 export * from "./graph.js";
 export * from "./methods/graph-mae.js";
+export * from "./methods/scgc.js";
 export type { GnnKind } from "./nn/gnn.js";
 export type { GraphActivation, GraphNorm } from "./nn/parts.js";
 export * from "./read/graph-data.js";

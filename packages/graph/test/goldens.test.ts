@@ -3,8 +3,10 @@ import { fileURLToPath } from "node:url";
 import { compareGolden, type GoldenAdapter, onEveryEngine, readGolden } from "@unmask/testing";
 import { expect, it } from "vitest";
 import * as graphMae from "./goldens/graph-mae.adapter.js";
+import * as scgc from "./goldens/scgc.adapter.js";
+import * as skeletonMae from "./goldens/skeleton-mae.adapter.js";
 
-const adapters: GoldenAdapter[] = [graphMae].flatMap((module) => Object.values(module));
+const adapters: GoldenAdapter[] = [graphMae, scgc, skeletonMae].flatMap((module) => Object.values(module));
 const root = fileURLToPath(new URL("./goldens/", import.meta.url));
 const folders = readdirSync(root, { withFileTypes: true }).filter((entry) => entry.isDirectory());
 

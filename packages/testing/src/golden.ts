@@ -36,6 +36,11 @@ export interface GoldenResult {
    * where larger terms cancel, by the largest sum of their magnitudes.
    */
   readonly vanishing?: ReadonlyMap<string, string | { readonly reason: string; readonly terms: number }>;
+  /**
+   * Outputs that are small sums of large terms, by name, with the largest term: the recorded value carries the rounding
+   * of its terms, and ours is held to that.
+   */
+  readonly cancelling?: ReadonlyMap<string, number>;
 }
 
 /** Holds one reference implementation's goldens to our code. */
@@ -98,7 +103,7 @@ export function given(tensors: ReadonlyMap<string, RawTensor>, name: string): Ra
 
 /** Every recorded output and gradient against ours; one that ours lacks is a miss. */
 export async function compareGolden(golden: Golden, adapter: GoldenAdapter): Promise<Comparison[]> {
-  const { outputs, gradients, excluded, vanishing } = await adapter.run(golden);
+  const { outputs, gradients, excluded, vanishing, cancelling } = await adapter.run(golden);
   const largest = Math.max(0, ...[...golden.gradients.values()].map((raw) => largestEntry(toFloat32(raw))));
   const rows: Comparison[] = [];
   for (const [name, raw] of golden.outputs)
@@ -106,6 +111,7 @@ export async function compareGolden(golden: Golden, adapter: GoldenAdapter): Pro
       await compare(`outputs.${name}`, raw, outputs.get(name), {
         tolerance: TOLERANCE.outputs,
         excluded: excluded?.get(name),
+        rounding: (cancelling?.get(name) ?? 0) * ROUNDING,
       }),
     );
   for (const [name, raw] of golden.gradients) {
@@ -125,6 +131,8 @@ export async function compareGolden(golden: Golden, adapter: GoldenAdapter): Pro
 interface CompareOptions {
   readonly tolerance: number;
   readonly floor?: number;
+  /** Absolute error that the recorded tensor's own rounding makes. */
+  readonly rounding?: number;
   /** Why the recorded tensor is zero but for rounding. */
   readonly zero?: string;
   readonly excluded?: { readonly reason: string; readonly entry: (index: number) => boolean };
@@ -134,7 +142,7 @@ async function compare(
   tensor: string,
   raw: RawTensor,
   ours: Values | undefined,
-  { tolerance, floor = 0, zero, excluded }: CompareOptions,
+  { tolerance, floor = 0, rounding = 0, zero, excluded }: CompareOptions,
 ): Promise<Comparison> {
   const miss = (note: string) => ({
     tensor,
@@ -162,8 +170,13 @@ async function compare(
       ok: maxAbsError <= floor,
       note: `zero but for rounding${zero === undefined ? "" : `: ${zero}`}`,
     };
-  const note = excluded && `${recorded.length - compared.length} entries left out: ${excluded.reason}`;
-  return { tensor, maxAbsError, maxRelError, ok: maxRelError <= tolerance, note };
+  const note = excluded
+    ? `${recorded.length - compared.length} entries left out: ${excluded.reason}`
+    : rounding > tolerance * scale
+      ? `held to the rounding of its terms, ${rounding.toExponential(1)}`
+      : undefined;
+  const ok = maxRelError <= tolerance || maxAbsError <= rounding;
+  return { tensor, maxAbsError, maxRelError, ok, note };
 }
 
 /** Largest magnitude; infinite when an entry is not a number. */
