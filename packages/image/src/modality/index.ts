@@ -3,7 +3,9 @@ import type { ModalityPackage } from "@unmask/core";
 import { bootMae } from "../methods/boot-mae.js";
 import { byol } from "../methods/byol.js";
 import { cmae } from "../methods/cmae.js";
+import { convDae } from "../methods/conv-dae.js";
 import { convMae } from "../methods/conv-mae.js";
+import { gSimclr } from "../methods/g-simclr.js";
 import { mae } from "../methods/mae.js";
 import { moco } from "../methods/moco.js";
 import { mrMae } from "../methods/mr-mae.js";
@@ -23,7 +25,23 @@ import { exportImageModel, importImageModel } from "./foreign.js";
 export const modality: ModalityPackage = {
   name: "image",
   samples: "images",
-  methods: [mae, bootMae, cmae, saim, spark, convMae, simclr, supCon, moco, byol, swav, mrMae, vit],
+  methods: [
+    mae,
+    bootMae,
+    cmae,
+    saim,
+    spark,
+    convMae,
+    simclr,
+    gSimclr,
+    convDae,
+    supCon,
+    moco,
+    byol,
+    swav,
+    mrMae,
+    vit,
+  ],
   defaultMethod: mae.id,
   dataSchema: imageDataSchema,
   configure: configureImages,
