@@ -21,6 +21,12 @@ export { type CmaeBatch, type CmaeConfig, type CmaeParams, cmae } from "./method
 export { type ConvDaeBatch, type ConvDaeConfig, type ConvDaeParams, convDae } from "./methods/conv-dae.js";
 export { type ConvMaeBatch, type ConvMaeConfig, type ConvMaeParams, convMae } from "./methods/conv-mae.js";
 export { type GSimclrBatch, type GSimclrConfig, type GSimclrParams, gSimclr } from "./methods/g-simclr.js";
+export {
+  type HybridDistillationBatch,
+  type HybridDistillationConfig,
+  type HybridDistillationParams,
+  hybridDistillation,
+} from "./methods/hybrid-distillation.js";
 export * from "./methods/mae.js";
 export { type MocoBatch, type MocoConfig, type MocoParams, moco } from "./methods/moco.js";
 export { type MrMaeBatch, type MrMaeConfig, type MrMaeParams, mrMae } from "./methods/mr-mae.js";

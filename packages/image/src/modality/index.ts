@@ -6,6 +6,7 @@ import { cmae } from "../methods/cmae.js";
 import { convDae } from "../methods/conv-dae.js";
 import { convMae } from "../methods/conv-mae.js";
 import { gSimclr } from "../methods/g-simclr.js";
+import { hybridDistillation } from "../methods/hybrid-distillation.js";
 import { mae } from "../methods/mae.js";
 import { moco } from "../methods/moco.js";
 import { mrMae } from "../methods/mr-mae.js";
@@ -40,6 +41,7 @@ export const modality: ModalityPackage = {
     byol,
     swav,
     mrMae,
+    hybridDistillation,
     vit,
   ],
   defaultMethod: mae.id,
