@@ -19,3 +19,4 @@ export * from "./pairwise-contrast.js";
 export * from "./part-pictures.js";
 export * from "./presence.js";
 export * from "./sample.js";
+export * from "./stains.js";

@@ -12,6 +12,8 @@ export interface ArrayPart {
 /** Parts by modality; one that a sample does not have is absent. */
 export interface AlignedSample {
   readonly parts: Readonly<Record<string, ArrayPart>>;
+  /** Texts by modality, for methods that read words. */
+  readonly texts?: Readonly<Record<string, string>>;
   /** Class index, absent or -1 where unknown. */
   readonly label?: number;
 }

@@ -1,0 +1,206 @@
+/** What the samples decide about a model: sizes, channels, modalities. */
+import { type Configured, type ConfigureRequest, expect, type Keys, type Source } from "@unmask/core";
+import type { ArrayModality } from "../array-modality.js";
+import { type ListedSample, listSamples, type PartSource } from "../read/listing.js";
+import { kindOf, readImage, readPart } from "../read/read-part.js";
+import { type AlignedData, alignedDataSchema } from "./data.js";
+
+/** Larger images are reduced to this side; so are frames of videos to half of it. */
+const LARGEST_SIDE = 224;
+const PATCH_SIDES = [16, 8, 4, 2];
+/** Frames of a clip, and mel bands of sound. */
+const CLIP = 8;
+const BANDS = 128;
+
+export async function configureAligned({
+  method,
+  source,
+  data,
+  given,
+}: ConfigureRequest): Promise<Configured> {
+  const options = alignedDataSchema.parse(data);
+  const samples = listSamples(pathOf(source), options.names);
+  switch (method.id) {
+    case "croma":
+      return configureCroma(samples, options, given);
+    case "multi-mae":
+      return configureMultiMae(samples, options, given);
+    case "mind-eye":
+      return configureMindEye(samples, given);
+    default:
+      return configureArrays(samples, given);
+  }
+}
+
+async function configureCroma(
+  samples: readonly ListedSample[],
+  data: AlignedData,
+  given: Keys,
+): Promise<Configured> {
+  const [optical, radar] = await Promise.all(["optical", "radar"].map((name) => imageShape(samples, name)));
+  const config: Record<string, unknown> = {};
+  if (given.opticalBands === undefined) config.opticalBands = optical![2];
+  if (given.radarBands === undefined) config.radarBands = radar![2];
+  const patch = typeof given.patchSize === "number" ? given.patchSize : 8;
+  if (given.imageSize === undefined) config.imageSize = sizeFor(optical!, data, patch, 120);
+  const side = (config.imageSize ?? given.imageSize) as number | readonly number[];
+  return {
+    config,
+    notes: [
+      `${optical![2]} optical and ${radar![2]} radar bands, images of ${[side].flat().join("x")} pixels`,
+    ],
+  };
+}
+
+async function configureMultiMae(
+  samples: readonly ListedSample[],
+  data: AlignedData,
+  given: Keys,
+): Promise<Configured> {
+  const config: Record<string, unknown> = {};
+  const notes: string[] = [];
+  let names = Object.keys((given.modalities as object | undefined) ?? {});
+  if (given.modalities === undefined) {
+    const found = new Set(samples.flatMap(({ parts }) => imageParts(parts)));
+    expect(found.size > 0, "multi-mae: no sample has an image; give files of images in every line");
+    const modalities: Record<string, number> = {};
+    for (const name of found) modalities[name] = (await imageShape(samples, name))[2];
+    if (found.size === 1 && modalities.rgb === 3) Object.assign(modalities, { haematoxylin: 1, eosin: 1 });
+    config.modalities = modalities;
+    names = Object.keys(modalities);
+    notes.push(
+      `modalities ${Object.entries(modalities)
+        .map(([name, bands]) => `${name} (${bands})`)
+        .join(", ")}`,
+    );
+  }
+  if (given.outputs === undefined)
+    config.outputs = [...names, ...(names.includes("rgb") ? ["norm_rgb"] : [])];
+  if (given.concentrations === undefined && names.includes("haematoxylin"))
+    config.concentrations = names.map((name) => (name === "rgb" ? 8 : 1));
+  const first = names.find((name) => samples.some(({ parts }) => parts[name]))!;
+  const shape = await imageShape(samples, first);
+  const whole = sizeFor(shape, data, 1, LARGEST_SIDE);
+  const side = Math.min(...whole);
+  const patch = PATCH_SIDES.find((p) => (side / p) ** 2 >= 49) ?? 2;
+  if (given.patchSize === undefined) config.patchSize = patch;
+  const given_ = Number([given.patchSize ?? patch].flat()[0]);
+  if (given.imageSize === undefined) config.imageSize = sizeFor(shape, data, given_, LARGEST_SIDE);
+  return { config, notes };
+}
+
+/** Two numbers: the size of a vector, and tokens and width of what belongs to it. */
+async function configureMindEye(samples: readonly ListedSample[], given: Keys): Promise<Configured> {
+  const shapeOf = async (name: string) => {
+    const part = samples.find(({ parts }) => parts[name])?.parts[name];
+    if (part === undefined || "text" in part) return undefined;
+    return (await readPart(part, [1])).shape;
+  };
+  const [voxels, embedding] = [await shapeOf("voxels"), await shapeOf("embedding")];
+  expect(
+    voxels !== undefined,
+    "mind-eye: no sample has voxels; give a vector or an .npy file under that name",
+  );
+  const config: Record<string, unknown> = {};
+  if (given.voxels === undefined) config.voxels = voxels[0];
+  const [tokens, width] =
+    embedding === undefined ? [1, 64] : embedding.length === 1 ? [1, embedding[0]] : embedding;
+  if (embedding !== undefined || given.tokens === undefined) config.tokens = tokens;
+  if (embedding !== undefined || given.tokenWidth === undefined) config.tokenWidth = width;
+  return {
+    config,
+    notes: [
+      embedding === undefined
+        ? `vectors of ${voxels[0]} values, an embedding of ${width} values for each label`
+        : `vectors of ${voxels[0]} values, embeddings of ${tokens} x ${width}`,
+    ],
+  };
+}
+
+/** An array for each modality, by what its first file is. */
+async function configureArrays(samples: readonly ListedSample[], given: Keys): Promise<Configured> {
+  if (given.modalities !== undefined) return { config: {}, notes: [] };
+  const modalities: Record<string, Omit<ArrayModality, "weight">> = {};
+  for (const { parts } of samples)
+    for (const [name, part] of Object.entries(parts))
+      if (modalities[name] === undefined && !("text" in part)) modalities[name] = await arrayOf(name, part);
+  return {
+    config: { modalities },
+    notes: Object.entries(modalities).map(
+      ([name, { size, patch, channels }]) =>
+        `${name}: ${size.join("x")} of ${channels} channels, patches of ${patch.join("x")}`,
+    ),
+  };
+}
+
+async function arrayOf(
+  name: string,
+  part: Exclude<PartSource, { readonly text: string }>,
+): Promise<Omit<ArrayModality, "weight">> {
+  const kind = "file" in part ? kindOf(part.file, name === "audio" ? [1, 1, 1] : undefined) : "array";
+  switch (kind) {
+    case "image": {
+      const { shape } = await readImage((part as { readonly file: string }).file, "auto");
+      const side = multiple(Math.min(LARGEST_SIDE, shape[0]!, shape[1]!), 8);
+      return { size: [side, side], patch: [side / 8, side / 8], channels: shape[2]!, maskRatio: 0.75 };
+    }
+    case "audio":
+      return { size: [128, BANDS], patch: [16, 16], channels: 1, maskRatio: 0.7 };
+    case "video":
+      return {
+        size: [CLIP, LARGEST_SIDE / 2, LARGEST_SIDE / 2],
+        patch: [2, 16, 16],
+        channels: 3,
+        maskRatio: 0.9,
+      };
+    case "points":
+      return { size: [1024], patch: [32], channels: 3, maskRatio: 0.6 };
+    case "array": {
+      const { shape } = await readPart(part, [1]);
+      if (shape.length === 1)
+        return { size: [...shape], patch: [divisor(shape[0]!)], channels: 1, maskRatio: 0.75 };
+      const size = shape.slice(0, -1);
+      return { size, patch: size.map(divisor), channels: shape.at(-1)!, maskRatio: 0.75 };
+    }
+  }
+}
+
+const pathOf = (source: Source) => {
+  expect(typeof source === "string", "multimodal: give one manifest or one folder");
+  return source;
+};
+
+const imageParts = (parts: ListedSample["parts"]) =>
+  Object.entries(parts).flatMap(([name, part]) =>
+    "file" in part && ["image", "array"].includes(kindOf(part.file)) ? [name] : [],
+  );
+
+async function imageShape(samples: readonly ListedSample[], name: string): Promise<[number, number, number]> {
+  const part = samples.find(({ parts }) => parts[name])?.parts[name];
+  expect(
+    part !== undefined && "file" in part,
+    () =>
+      `multimodal: no sample has an image ${name}, but ${Object.keys(samples[0]?.parts ?? {}).join(", ")}; say where it is by data.names, for example --set names.${name}=${Object.keys(samples[0]?.parts ?? {})[0]}`,
+  );
+  const { shape } = await readImage(part.file, "auto");
+  return [shape[0]!, shape[1]!, shape[2] === 4 ? 3 : shape[2]!];
+}
+
+/** The size of a tile, at most `largest`, as a multiple of the patch. */
+function sizeFor(
+  [height, width]: readonly number[],
+  { tiles = 1 }: AlignedData,
+  patch: number,
+  largest: number,
+) {
+  const shrink = Math.min(1, (largest * tiles) / Math.max(height!, width!));
+  return [height!, width!].map((side) => multiple((side / tiles) * shrink, patch)) as [number, number];
+}
+
+const multiple = (value: number, step: number) => step * Math.max(2, Math.floor(value / step));
+
+/** The divisor of n that cuts it into at least eight pieces, or n's smallest piece. */
+function divisor(n: number): number {
+  for (let d = Math.floor(n / 8); d > 1; d--) if (n % d === 0) return d;
+  return 1;
+}

@@ -1,0 +1,29 @@
+/** Several modalities together, for tools that know none. */
+import { type ModalityPackage, UnmaskError } from "@unmask/core";
+import { importCroma, isCroma } from "../checkpoints/croma.js";
+import { avMae } from "../methods/av-mae.js";
+import { croma } from "../methods/croma.js";
+import { mindEye } from "../methods/mind-eye.js";
+import { multiMae } from "../methods/multi-mae.js";
+import { writeMultimodalPictures } from "../pictures/write-pictures.js";
+import { configureAligned } from "./configure.js";
+import { alignedDataSchema, openAligned, rawParts } from "./data.js";
+
+export const modality: ModalityPackage = {
+  name: "multimodal",
+  samples: "aligned samples",
+  methods: [avMae, croma, multiMae, mindEye],
+  defaultMethod: avMae.id,
+  dataSchema: alignedDataSchema,
+  configure: configureAligned,
+  open: openAligned,
+  raw: { name: "raw values", features: rawParts },
+  writeReconstruction: writeMultimodalPictures,
+  importModel({ parameters }, hints) {
+    if (!isCroma(parameters))
+      throw new UnmaskError(
+        "multimodal import: the files are none of CROMA's, the only layout that is known",
+      );
+    return importCroma(parameters, hints);
+  },
+};
