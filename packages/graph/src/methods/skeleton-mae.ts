@@ -239,7 +239,7 @@ function drawMask(config: SkeletonMaeConfig, clips: tf.Tensor4D, random: Random)
 /** The mask that `uniform` draws, [B, N], decide together with how much each token moves. */
 export function motionMask(config: SkeletonMaeConfig, clips: tf.Tensor4D, uniform: ArrayLike<number>): Mask {
   const patch = [config.framesPerToken, config.jointsPerToken] as const;
-  const motion = tidy(() => tf.mean(patchify(jointMotion(clips), patch), 2)); // [B, N]
+  const motion = tidy(() => tf.mean(patchify(jointMotion(clips, patch[0]), patch), 2)); // [B, N]
   const noise = motionNoise(motion.dataSync(), uniform, clips.shape[0], config.motionTemperature);
   motion.dispose();
   return maskFromNoise(noise, clips.shape[0], config.maskRatio);

@@ -1,5 +1,6 @@
 /** How much, and where to, joints move; MAMP's definitions (Mao et al., ICCV 2023). */
 import * as tf from "@tensorflow/tfjs";
+import { expect } from "@unmask/core";
 
 /** x[t + stride] - x[t], zero in the last `stride` frames: [B, T, V, C] -> the same */
 export function motionOf(clips: tf.Tensor4D, stride: number): tf.Tensor4D {
@@ -10,12 +11,15 @@ export function motionOf(clips: tf.Tensor4D, stride: number): tf.Tensor4D {
   return tf.concat([tf.sub(later, clips.slice([0, 0], [batch, moved])), ended], 1) as tf.Tensor4D;
 }
 
-/** Mean absolute change of a joint since the frame before, the first frame's being the second's: [B, T, V, C] -> [B, T, V, 1] */
-export function jointMotion(clips: tf.Tensor4D): tf.Tensor4D {
+/**
+ * Mean absolute change of a joint since the frame `stride` before, the first `stride` frames' being that of those after
+ * them: [B, T, V, C] -> [B, T, V, 1]
+ */
+export function jointMotion(clips: tf.Tensor4D, stride: number): tf.Tensor4D {
   const [batch, frames] = clips.shape;
-  const change = tf.abs(tf.sub(clips.slice([0, 1]), clips.slice([0, 0], [batch, frames - 1])));
-  const all = tf.concat([change.slice([0, 0], [batch, 1]), change], 1);
-  return tf.mean(all, 3, true) as tf.Tensor4D;
+  expect(frames >= 2 * stride, `jointMotion: ${frames} frames are too few to compare those ${stride} apart`);
+  const change = tf.abs(tf.sub(clips.slice([0, stride]), clips.slice([0, 0], [batch, frames - stride])));
+  return tf.mean(tf.concat([change.slice([0, 0], [batch, stride]), change], 1), 3, true) as tf.Tensor4D;
 }
 
 /**
