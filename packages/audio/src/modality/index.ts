@@ -2,6 +2,7 @@
 import type { ModalityPackage } from "@unmask/core";
 import { audioMae } from "../methods/audio-mae.js";
 import { audioVit } from "../methods/audio-vit.js";
+import { writeReconstruction } from "../pictures/write-reconstruction.js";
 import { createAudioClassifier } from "./classifier.js";
 import { configureAudio } from "./configure.js";
 import { audioDataSchema, melStatistics, openAudio } from "./data.js";
@@ -15,5 +16,6 @@ export const modality: ModalityPackage = {
   configure: configureAudio,
   open: openAudio,
   raw: { name: "mel statistics", features: melStatistics },
+  writeReconstruction,
   createClassifier: createAudioClassifier,
 };

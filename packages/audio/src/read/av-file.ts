@@ -42,6 +42,9 @@ const PIECE = 2 ** 16;
 /** Seconds decoded before a part: AAC and MP3 frames lean on those before them. */
 const RUN_UP = 0.5;
 
+/** Seconds: a first frame that comes later than the file says, by less than this, has silence before it. */
+const LONGEST_LEAD = 1;
+
 /** @throws FormatError where FFmpeg knows no such file, or it has no sound */
 export function readAvHeader(path: string): AvSound {
   const { format, stream, close } = openSound(path);
@@ -66,8 +69,9 @@ export async function* avPieces(path: string, start: number): AsyncGenerator<Wav
   try {
     const seconds = stream.timeBase.num / stream.timeBase.den;
     const origin = stream.startTime === AV_NOPTS_VALUE ? 0 : Number(stream.startTime) * seconds;
-    let dropping = start > 0;
-    if (dropping) {
+    let clock = 0; // where a frame without a time of its own begins
+    let searching = true; // for the frame that the part begins in
+    if (start > 0) {
       const stamp = BigInt(Math.floor((Math.max(0, start - RUN_UP) + origin) / seconds));
       format.seekFrameSync(stream.index, stamp, AVSEEK_FLAG_BACKWARD); // where it cannot seek, all before is decoded
     }
@@ -91,13 +95,14 @@ export async function* avPieces(path: string, start: number): AsyncGenerator<Wav
       }
       if (status < 0) break;
       const { sampleRate, nbSamples } = frame;
-      let skip = 0;
-      if (dropping) {
-        const time = Number(frame.bestEffortTimestamp) * seconds - origin;
-        skip = Math.max(0, Math.round((start - time) * sampleRate));
-        if (skip >= nbSamples) continue;
-        dropping = false;
-      }
+      const stamp = frame.bestEffortTimestamp;
+      const time = stamp === AV_NOPTS_VALUE ? clock : Number(stamp) * seconds - origin;
+      clock = time + nbSamples / sampleRate;
+      const ahead = Math.round((start - time) * sampleRate); // of where the part begins
+      const skip = searching ? Math.max(0, ahead) : 0;
+      if (skip >= nbSamples) continue;
+      if (searching && ahead < 0 && -ahead < LONGEST_LEAD * sampleRate) parts.push(silence(frame, -ahead));
+      searching = false;
       const changed = parts[0] !== undefined && parts[0].sampleRate !== sampleRate;
       if (changed) throw new FormatError("the sampling rate changes inside the file");
       parts.push({ channels: samplesOf(frame, skip), sampleRate });
@@ -156,6 +161,11 @@ function joined(parts: readonly Waveform[]): Waveform {
   const channels = first.channels.map((_, c) => concatenate(parts.map((part) => part.channels[c]!)));
   return { channels, sampleRate: first.sampleRate };
 }
+
+const silence = ({ channels, sampleRate }: Frame, length: number): Waveform => ({
+  channels: Array.from({ length: channels }, () => new Float32Array(length)),
+  sampleRate,
+});
 
 interface NumberFormat {
   readonly bytes: number;
