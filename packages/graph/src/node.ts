@@ -1,2 +1,3 @@
 export * from "./index.js";
+export { modality } from "./modality/index.js";
 export * from "./read/files.js";

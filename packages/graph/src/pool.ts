@@ -12,7 +12,7 @@ export type GraphPooling = "mean" | "max" | "sum";
 export function poolNodes(
   name: string,
   x: tf.Tensor,
-  { nodes, wanted, graphOf }: Joined,
+  { nodes, wanted, graphOf }: Pick<Joined, "nodes" | "wanted" | "graphOf">,
   samples: number,
   pool: GraphPooling | Pool,
 ): tf.Tensor {

@@ -19,6 +19,7 @@ import {
   expect,
   kMeans,
   type LinearParams,
+  type LossTerms,
   type Method,
   type Model,
   mse,
@@ -201,7 +202,7 @@ function featuresOf({ features: width }: ScgcConfig, parts: readonly Part[]): Fl
   return rows;
 }
 
-function loss(params: ScgcParams, config: ScgcConfig, { features, influence }: ScgcBatch) {
+function loss(params: ScgcParams, config: ScgcConfig, { features, influence }: ScgcBatch): LossTerms {
   const codes = encodeNodes(params, config, features); // [N, D]
   const q = clusterShares(params, config, codes);
   const kl = divergence(targetShares(stopGradient(q)), q);
@@ -252,7 +253,7 @@ export function targetShares(q: tf.Tensor): tf.Tensor {
 /** KL(p || q), summed over clusters, mean over nodes. */
 export function divergence(p: tf.Tensor, q: tf.Tensor): tf.Scalar {
   const terms = tf.mul(p, tf.sub(tf.log(p), tf.log(q)));
-  return tf.div(tf.sum(terms), p.shape[0]!);
+  return tf.div(tf.sum(terms), p.shape[0]!) as tf.Scalar;
 }
 
 /** Cosines of all pairs of codes, 0 of a code with itself. [N, D] -> [N, N] */
@@ -267,7 +268,7 @@ export function cosines(codes: tf.Tensor): tf.Tensor2D {
 export function neighbourContrast(similarity: tf.Tensor2D, influence: tf.Tensor2D, tau: number): tf.Scalar {
   const powers = tf.exp(tf.mul(similarity, tau));
   const near = tf.sum(tf.mul(powers, influence), 1);
-  return tf.neg(tf.mean(tf.log(tf.add(tf.div(near, tf.sum(powers, 1)), 1e-8))));
+  return tf.neg(tf.mean(tf.log(tf.add(tf.div(near, tf.sum(powers, 1)), 1e-8)))) as tf.Scalar;
 }
 
 function encode(
