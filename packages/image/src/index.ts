@@ -28,6 +28,12 @@ export {
   hybridDistillation,
 } from "./methods/hybrid-distillation.js";
 export * from "./methods/mae.js";
+export {
+  type MixedAeBatch,
+  type MixedAeConfig,
+  type MixedAeParams,
+  mixedAe,
+} from "./methods/mixed-ae.js";
 export { type MocoBatch, type MocoConfig, type MocoParams, moco } from "./methods/moco.js";
 export { type MrMaeBatch, type MrMaeConfig, type MrMaeParams, mrMae } from "./methods/mr-mae.js";
 export { type SaimBatch, type SaimConfig, type SaimParams, saim } from "./methods/saim.js";

@@ -26,6 +26,7 @@ import {
   blockMask,
   buffer,
   type ConvParams,
+  constant,
   type EncodeOptions,
   expect,
   frozenCopy,
@@ -253,11 +254,16 @@ function loss(params: BootMaeParams, config: BootMaeConfig, { images, mask }: Bo
   const weights = patchWeights(config, mask);
   const weighted = (errors: tf.Tensor) =>
     tf.div(tf.sum(tf.mul(errors, weights)), mask.masked.length) as tf.Scalar; // errors [B, N]
-  const pixels = weighted(tokenMse(decodePixels(params, config, encoded, mask), pixelTarget(config, images)));
+  const pixels = weighted(
+    tokenMse(
+      decodePixels(params, config, encoded, mask),
+      constant(() => pixelTarget(config, images)),
+    ),
+  );
   const features = weighted(
     tokenMse(
       normaliseLayer(decodeFeatures(params, config, encoded, mask)),
-      normaliseLayer(featureTarget(params, config, images)),
+      constant(() => normaliseLayer(featureTarget(params, config, images))),
     ),
   );
   return { total: tf.add(pixels, tf.mul(features, params.feature_weight)) as tf.Scalar, pixels, features };

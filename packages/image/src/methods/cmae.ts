@@ -23,6 +23,7 @@ import {
   type BatchNormParams,
   type BlockParams,
   buffer,
+  constant,
   type EncodeOptions,
   expect,
   frozenCopy,
@@ -307,7 +308,7 @@ function loss(params: CmaeParams, config: CmaeConfig, batch: CmaeBatch) {
   const { temperature, pixelWeight, contrastWeight } = config;
   const { mask } = batch;
   const latent = encodeOnline(params, config, batch.images, mask);
-  const target = pixelTarget(config, patchify(batch.images, config.patchSize));
+  const target = constant(() => pixelTarget(config, patchify(batch.images, config.patchSize)));
   const pixels = maskedMse(decode(params.pixel_decoder, config, latent, mask), target, mask);
   const { prediction, key } = contrasted(params, config, latent, batch);
   const contrast = infoNce(prediction, key, { temperature, directions: "one" });
@@ -325,7 +326,7 @@ export function contrasted(
   const features = decode(params.feature_decoder, config, latent, mask); // [B, N, D]
   const projection = project(params.projector, tf.mean(features, 1));
   const prediction = project(params.head.predictor, projection);
-  const targetTokens = encodeTarget(params, config, targets);
+  const targetTokens = constant(() => encodeTarget(params, config, targets));
   const key = project(params.target_projector, poolTokens(targetTokens, "mean"));
   return { features, projection, prediction, targetTokens, key };
 }

@@ -65,6 +65,9 @@ export interface MaeConfig extends ImageInput, EncoderConfig, DecoderConfig {
   readonly normalisePixels: boolean;
 }
 
+/** What the encoder and the decoder need to know, whatever hides their patches. */
+export type AutoencoderConfig = Omit<MaeConfig, "maskRatio">;
+
 const schema = z.strictObject({
   ...imageInputShape,
   ...encoderShape,
@@ -106,7 +109,7 @@ export interface MaeBatch {
   readonly mask: Mask;
 }
 
-function init(config: MaeConfig, random: Random): MaeParams {
+function init(config: AutoencoderConfig, random: Random): MaeParams {
   const { patchSize, channels, width, depth, decoderWidth, decoderDepth, qkvBias } = config;
   const grid = maeGrid(config);
   const bias = qkvBias ? "all" : "none";
@@ -157,7 +160,7 @@ export function embedPatches(params: MaeParams, patches: tf.Tensor, places?: Int
 /** Class token in front, all blocks, final norm: [B, K, D] -> [B, 1 + K, D] */
 export function encodeTokens(
   params: MaeParams,
-  config: MaeConfig,
+  config: AutoencoderConfig,
   tokens: tf.Tensor3D,
   onBlock?: TransformerOptions["onBlock"],
 ): tf.Tensor3D {
@@ -175,7 +178,7 @@ export function encodeTokens(
 /** The encoder on visible patches only: all patches [B, N, P] -> [B, 1 + K, D], class token first. */
 export function encodeVisible(
   params: MaeParams,
-  config: MaeConfig,
+  config: AutoencoderConfig,
   patches: tf.Tensor3D,
   mask: Mask,
   onBlock?: TransformerOptions["onBlock"],
@@ -192,17 +195,27 @@ export function decoderInput(params: MaeParams, latent: tf.Tensor, mask: Mask): 
 }
 
 /** Predictions at every place: [B, 1 + K, D] -> [B, N, P] */
-export function decodeAll(params: MaeParams, config: MaeConfig, latent: tf.Tensor, mask: Mask): tf.Tensor3D {
+export function decodeAll(
+  params: MaeParams,
+  config: AutoencoderConfig,
+  latent: tf.Tensor,
+  mask: Mask,
+): tf.Tensor3D {
   return predict(params, config, decoded(params, config, latent, mask).slice([0, 1, 0]));
 }
 
 /** Predictions at the masked places, in the order of `mask.masked`: [B, 1 + K, D] -> [B, N - K, P] */
-function decodeMasked(params: MaeParams, config: MaeConfig, latent: tf.Tensor, mask: Mask): tf.Tensor3D {
+export function decodeMasked(
+  params: MaeParams,
+  config: AutoencoderConfig,
+  latent: tf.Tensor,
+  mask: Mask,
+): tf.Tensor3D {
   const afterClass = mask.masked.map((place) => place + 1);
   return predict(params, config, takeRows(decoded(params, config, latent, mask), afterClass));
 }
 
-function decoded(params: MaeParams, config: MaeConfig, latent: tf.Tensor, mask: Mask): tf.Tensor {
+function decoded(params: MaeParams, config: AutoencoderConfig, latent: tf.Tensor, mask: Mask): tf.Tensor {
   const { decoderHeads: heads, epsilon, activation } = config;
   return applyTransformer(params.decoder_blocks, decoderInput(params, latent, mask), {
     heads,
@@ -211,7 +224,7 @@ function decoded(params: MaeParams, config: MaeConfig, latent: tf.Tensor, mask: 
   });
 }
 
-function predict(params: MaeParams, { epsilon }: MaeConfig, tokens: tf.Tensor): tf.Tensor3D {
+function predict(params: MaeParams, { epsilon }: AutoencoderConfig, tokens: tf.Tensor): tf.Tensor3D {
   return applyLinear(
     params.decoder_pred,
     applyLayerNorm(params.decoder_norm, tokens, epsilon),
@@ -219,7 +232,7 @@ function predict(params: MaeParams, { epsilon }: MaeConfig, tokens: tf.Tensor): 
 }
 
 /** What is predicted: the patches themselves, or each with its own mean and deviation taken out. [B, N, P] */
-export function pixelTarget({ normalisePixels }: MaeConfig, patches: tf.Tensor3D): tf.Tensor3D {
+export function pixelTarget({ normalisePixels }: AutoencoderConfig, patches: tf.Tensor3D): tf.Tensor3D {
   return normalisePixels ? (normaliseJoint(patches) as tf.Tensor3D) : patches;
 }
 

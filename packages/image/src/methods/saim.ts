@@ -21,6 +21,7 @@ import {
   applyPatchEmbed,
   buffer,
   type CrossAttentionParams,
+  constant,
   conv2d,
   type EncodeOptions,
   expect,
@@ -162,7 +163,7 @@ function prepare(config: SaimConfig, samples: readonly ImageSample[], random: Ra
 
 function loss(params: SaimParams, config: SaimConfig, { images, noise }: SaimBatch) {
   const prediction = predict(params, config, images, noise).slice([0, 1, 0]); // [B, N, P]
-  const target = blurredTarget(params, config, images);
+  const target = constant(() => blurredTarget(params, config, images));
   return { total: config.error === "squared" ? mse(prediction, target) : l1(prediction, target) };
 }
 

@@ -8,6 +8,7 @@ import { convMae } from "../methods/conv-mae.js";
 import { gSimclr } from "../methods/g-simclr.js";
 import { hybridDistillation } from "../methods/hybrid-distillation.js";
 import { mae } from "../methods/mae.js";
+import { mixedAe } from "../methods/mixed-ae.js";
 import { moco } from "../methods/moco.js";
 import { mrMae } from "../methods/mr-mae.js";
 import { saim } from "../methods/saim.js";
@@ -31,6 +32,7 @@ export const modality: ModalityPackage = {
     bootMae,
     cmae,
     saim,
+    mixedAe,
     spark,
     convMae,
     simclr,

@@ -93,7 +93,6 @@ function centred(params: CmaeParams, config: CmaeConfig, batch: CmaeBatch): Gold
   const normal = back(prediction, feature_decoder.decoder_pred);
   const entry = (name: string, gradient: tf.Tensor, reason: string) => {
     const terms = rounding * tf.max(tf.sum(tf.abs(gradient), 0)).dataSync()[0]!;
-    console.log(name, terms, rounding);
     return [name, { reason, terms }] as const;
   };
   const moved = "moves the features of all images alike, before a batch norm";
