@@ -1,5 +1,6 @@
 export * from "./augment/augment.js";
 export { type AudioInput, audioInputShape, spectrogramTensor } from "./batch.js";
+export * from "./checkpoints/official.js";
 export {
   createFbank,
   type FbankOptions,
@@ -15,9 +16,17 @@ export {
 } from "./features/sample-features.js";
 export * from "./methods/audio-mae.js";
 export * from "./methods/audio-vit.js";
+export { griffinLim } from "./pictures/griffin-lim.js";
+export {
+  type Picture,
+  readReconstruction,
+  type SpectrogramPictures,
+  spectrogramPicture,
+} from "./pictures/spectrogram-picture.js";
 export { createResampler, type Resampler, resample } from "./read/resample.js";
 export { decodeWav, encodeWav } from "./read/wav.js";
 export type { AudioReconstruction } from "./reconstruction.js";
 export * from "./sample.js";
 export * from "./spectrogram-tokens.js";
 export * from "./statistics.js";
+export * from "./tagging.js";

@@ -1,6 +1,7 @@
 export * from "./index.js";
 export { createAudioClassifier } from "./modality/classifier.js";
 export { modality } from "./modality/index.js";
+export { writeReconstruction } from "./pictures/write-reconstruction.js";
 export {
   type AudioInfo,
   audioInfo,

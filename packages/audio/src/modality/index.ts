@@ -6,6 +6,7 @@ import { writeReconstruction } from "../pictures/write-reconstruction.js";
 import { createAudioClassifier } from "./classifier.js";
 import { configureAudio } from "./configure.js";
 import { audioDataSchema, melStatistics, openAudio } from "./data.js";
+import { exportAudioModel, importAudioModel } from "./foreign.js";
 
 export const modality: ModalityPackage = {
   name: "audio",
@@ -18,4 +19,6 @@ export const modality: ModalityPackage = {
   raw: { name: "mel statistics", features: melStatistics },
   writeReconstruction,
   createClassifier: createAudioClassifier,
+  importModel: importAudioModel,
+  exportModel: exportAudioModel,
 };

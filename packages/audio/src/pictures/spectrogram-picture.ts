@@ -105,7 +105,9 @@ export function spectrogramPicture(pictures: SpectrogramPictures): Picture {
     const top = GAP + Math.floor(panel / columns) * panelHeight + titleHeight;
     const left = GAP + (panel % columns) * panelWidth + LEFT;
     const name = channels > 1 ? `${title}, channel ${channel + 1}` : title;
-    page.write(name, top - titleHeight, left, TITLE_SCALE);
+    const fits = textSize([name], TITLE_SCALE).width <= width + GAP;
+    const titleScale = fits ? TITLE_SCALE : SCALE;
+    page.write(name, top - textSize([name], titleScale).height, left, titleScale);
     page.fill(top, left, height, width, (y, x) => {
       const i = at(Math.floor(x / across), bands - 1 - Math.floor(y / up)); // low frequencies at the bottom
       if (kind === "masked" && pictures.hidden[i] === 1) return HIDDEN;
