@@ -13,6 +13,8 @@ export interface SkeletonSequence {
   readonly frames: number;
   readonly joints: number;
   readonly channels: number;
+  /** How many of the channels are coordinates; a confidence may follow. */
+  readonly coordinates: number;
 }
 
 /** Frames by persons by joint coordinates; a person may be absent from a frame. */
@@ -53,7 +55,7 @@ export function parseNtu(text: string, name: string): SkeletonSequence {
     }
     frames.push(bodies);
   }
-  return assemble(frames, joints, 3, name);
+  return assemble(frames, joints, [3, 3], name);
 }
 
 const kineticsSchema = z.object({
@@ -98,7 +100,7 @@ export function parseKinetics(text: string, name: string): SkeletonSequence & { 
       });
     });
   }
-  return { ...assemble(frames, joints, 3, name), ...(label === undefined ? {} : { label }) };
+  return { ...assemble(frames, joints, [3, 2], name), ...(label === undefined ? {} : { label }) };
 }
 
 /** One joint a line, x y z and perhaps more, `joints` lines a frame, one person: MSR Action3D's form. */
@@ -114,7 +116,7 @@ export function parseJointLines(text: string, joints: number, name: string): Ske
       positions.set(numbers(lines[begin + joint]!, 3, `${name}: line ${begin + joint + 1}`), joint * 3);
     frames.push([positions]);
   }
-  return assemble(frames, joints, 3, name);
+  return assemble(frames, joints, [3, 3], name);
 }
 
 function numbers(line: string, count: number, where: string): number[] {
@@ -124,7 +126,12 @@ function numbers(line: string, count: number, where: string): number[] {
   return values;
 }
 
-function assemble(frames: Frames, joints: number, channels: number, name: string): SkeletonSequence {
+function assemble(
+  frames: Frames,
+  joints: number,
+  [channels, coordinates]: readonly [number, number],
+  name: string,
+): SkeletonSequence {
   const persons = frames.reduce((most, bodies) => Math.max(most, bodies.length), 0);
   if (persons === 0 || joints === 0)
     throw new FormatError(`${name}: nobody is in any of its ${frames.length} frames`);
@@ -135,5 +142,5 @@ function assemble(frames: Frames, joints: number, channels: number, name: string
       if (body !== undefined) positions.set(body, (person * frames.length + frame) * size);
     });
   });
-  return { positions, persons, frames: frames.length, joints, channels };
+  return { positions, persons, frames: frames.length, joints, channels, coordinates };
 }
