@@ -1,5 +1,5 @@
 /** From a recorded sequence to a clip of the model's length. */
-import { expect, type Random } from "@unmask/core";
+import type { Random } from "@unmask/core";
 import type { SkeletonSequence } from "./parse.js";
 import type { SkeletonSample } from "./sample.js";
 
@@ -22,13 +22,12 @@ export function clipOf(
   { frames, persons }: ClipOptions,
   random?: Random,
 ): SkeletonSample {
-  const { joints, channels } = sequence;
-  expect(channels >= 2, `clipOf: ${channels} coordinate is too few`);
+  const { joints, channels, coordinates } = sequence;
   const share = random === undefined ? 1 : LEAST_SHARE + (1 - LEAST_SHARE) * random.uniform();
   const length = Math.max(1, Math.round(share * sequence.frames));
   const begin = random === undefined ? 0 : random.int(sequence.frames - length + 1);
   const turn =
-    random === undefined || channels < 3
+    random === undefined || coordinates < 3
       ? undefined
       : rotation([0, 1, 2].map(() => TURN * (2 * random.uniform() - 1)));
   const size = joints * channels;
@@ -66,9 +65,9 @@ function personsByMotion({ positions, persons, frames, joints, channels }: Skele
   return motion.map((_, person) => person).sort((a, b) => motion[b]! - motion[a]! || a - b);
 }
 
-/** Mean over the joints in the person's first frame that holds it; of a third value, confidence, too: harmless to a score. */
+/** Mean over the joints in the person's first frame that holds it; 0 of what is no coordinate. [C] */
 function middleOfFirst(
-  { positions, frames, joints, channels }: SkeletonSequence,
+  { positions, frames, joints, channels, coordinates }: SkeletonSequence,
   person: number,
 ): Float32Array {
   const size = joints * channels;
@@ -77,7 +76,7 @@ function middleOfFirst(
     const at = (person * frames + frame) * size;
     const body = positions.subarray(at, at + size);
     if (body.every((value) => value === 0)) continue;
-    for (let i = 0; i < size; i++) middle[i % channels]! += body[i]! / joints;
+    for (let i = 0; i < size; i++) if (i % channels < coordinates) middle[i % channels]! += body[i]! / joints;
     break;
   }
   return middle;
