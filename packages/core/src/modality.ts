@@ -8,6 +8,7 @@ import type { Method, Modality } from "./method.js";
 import type { Model } from "./model.js";
 import type { Random } from "./random.js";
 import type { Dataset } from "./train/dataset.js";
+import type { TrainSettingsInput } from "./train/options.js";
 
 /** Keys of a config or of options, not checked yet. */
 export type Keys = Readonly<Record<string, unknown>>;
@@ -79,6 +80,8 @@ export interface ModalityPackage {
   configure(request: ConfigureRequest): Promise<Configured>;
   /** The samples at a path, in the form the config takes. */
   open(source: Source, options: OpenOptions): Dataset<Any>;
+  /** Settings of pretraining that suit the data better than the usual ones; what the user gives goes over them. */
+  training?(dataset: Dataset<Any>): Promise<TrainSettingsInput>;
   /** Samples as rows without an encoder, the baseline of every evaluation. */
   readonly raw: {
     /** What a table calls them: raw pixels. */

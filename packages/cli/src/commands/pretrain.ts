@@ -40,7 +40,8 @@ export async function pretrain(
   for (const note of notes) output.note(note);
   const config = asUsage(() => resolveConfig(method, { ...settled, ...given } as object));
   const dataset = modality.open(source, { method, config, data });
-  const train = { batchSize: batchSizeFor(dataset.length), ...request.train };
+  const usual = { batchSize: batchSizeFor(dataset.length), ...(await modality.training?.(dataset)) };
+  const train = { ...usual, ...request.train };
   const out = options.out ?? newRunPath(method.id, source);
   const model: Model = asUsage(() => createModel(method, config, { seed: train.seed }));
   const pictures = options.pictures ?? picturesEvery(train.epochs ?? 100);
