@@ -1,13 +1,22 @@
 /** Graphs, for tools that know no modality. */
-import type { Configured, ConfigureRequest, ModalityPackage } from "@unmask/core";
+import { mkdir } from "node:fs/promises";
+import { dirname } from "node:path";
+import type {
+  Configured,
+  ConfigureRequest,
+  Dataset,
+  ModalityPackage,
+  TrainSettingsInput,
+} from "@unmask/core";
 import { writeFileAtomic } from "@unmask/core/node";
-import { isNode } from "../graph.js";
+import { type GraphSample, isNode } from "../graph.js";
 import { type GraphReconstruction, graphMae } from "../methods/graph-mae.js";
 import { scgc } from "../methods/scgc.js";
 import { graphDataSchema, openGraphs, rawFeatures } from "./data.js";
 
 /** Nodes up to which an update sees the whole graph. */
 const WHOLE = 20_000;
+const BATCH = { nodes: 2048, graphs: 32 };
 
 async function configure({ method, source, data, given }: ConfigureRequest): Promise<Configured> {
   const dataset = openGraphs(source, { data });
@@ -22,6 +31,16 @@ async function configure({ method, source, data, given }: ConfigureRequest): Pro
   if (method.id === scgc.id && given.clusters === undefined && (dataset.classes?.length ?? 0) > 1)
     config.clusters = dataset.classes!.length;
   return { config, notes: [`${kinds}, ${features} features a node`] };
+}
+
+/** The paper's optimizer and rates; a graph that is not too large is seen whole. */
+async function training(dataset: Dataset<GraphSample>): Promise<TrainSettingsInput> {
+  const [sample] = await dataset.take(1);
+  const whole = sample !== undefined && isNode(sample) && dataset.length <= WHOLE;
+  return {
+    batchSize: whole ? dataset.length : sample !== undefined && isNode(sample) ? BATCH.nodes : BATCH.graphs,
+    ...{ optimizer: "adam", betas: [0.9, 0.999], lr: 1e-3, weightDecay: 2e-4, warmupEpochs: 0 },
+  };
 }
 
 /** A line for each masked node: how near the prediction is, and its largest features beside the true ones. */
@@ -43,6 +62,7 @@ async function writeReconstruction(
   );
   const file = `${path}.csv`;
   const head = "node,cosine,largest true features,largest predicted features\n";
+  await mkdir(dirname(path), { recursive: true });
   await writeFileAtomic(file, new TextEncoder().encode(head + rows.join("")));
   return [file];
 }
@@ -55,10 +75,7 @@ export const modality: ModalityPackage = {
   dataSchema: graphDataSchema,
   configure,
   open: openGraphs,
-  batchSize: async (dataset) => {
-    const [sample] = dataset.length <= WHOLE ? await dataset.take(1) : [];
-    return sample !== undefined && isNode(sample) ? dataset.length : undefined;
-  },
+  training,
   raw: { name: "raw features", features: rawFeatures },
   writeReconstruction,
 };
