@@ -47,6 +47,10 @@ const engineOption = () =>
 const setOption = () =>
   new Option("--set <key=value...>", "set keys of the config: maskRatio=0.6 train.blr=1e-3 imageSize=64");
 const configOption = () => new Option("--config <file>", "YAML or JSON with sections model, data and train");
+const teacherOption = (description: string) =>
+  new Option("--teacher <[role=]folder>", `${description}; repeatable`).argParser(
+    (text: string, before: readonly string[] = []) => [...before, text],
+  );
 const modalityArgument = () =>
   new Argument("<modality>", `kind of data: ${MODALITIES.join(", ")}`).argParser(modalityName);
 
@@ -103,6 +107,7 @@ Examples:
       "unmask pretrain image ./photos --preset small --epochs 200 --out runs/photos",
       "unmask pretrain image ./mnist --set patchSize=4 width=128 depth=6 heads=4 train.blr=1e-3",
       "unmask pretrain image ./photos --config photos.yaml --seed 7 --json",
+      "unmask pretrain image ./photos --method mr-mae --teacher ./dino",
     ])
       .addArgument(modalityArgument())
       .argument("<data>", "folder of files; for images also an idx file")
@@ -124,6 +129,9 @@ Examples:
         "epochs between pictures, 0 for none (default: ten in a run)",
         integer(0),
       )
+      .addOption(
+        teacherOption("a frozen model that the method learns from: role=FOLDER, or FOLDER where it has one"),
+      )
       .option("--evaluate", "measure kNN accuracy at the end, where the data has labels")
       .option("--strict", "stop with the first file that cannot be read instead of skipping it")
       .action(run(async () => (await import("./commands/pretrain.js")).pretrain)),
@@ -135,6 +143,7 @@ Examples:
     ])
       .argument("<run>", "run directory")
       .option("--data <path>", "where the data is now, if it was moved")
+      .addOption(teacherOption("where a teacher is now, if it was moved: role=FOLDER"))
       .addOption(engineOption())
       .option("--strict", "stop with the first file that cannot be read")
       .action(run(async () => (await import("./commands/resume.js")).resume)),

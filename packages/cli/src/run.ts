@@ -15,6 +15,8 @@ export const runDataSchema = z.object({
   /** Of a fine-tuning run: the data it is scored on, or else the split that it is held out by. */
   test: z.string().optional(),
   split: z.object({ share: z.number(), seed: z.number() }).optional(),
+  /** Frozen models that it learns from, by role; the checksum is SHA-256 of the file of weights. */
+  teachers: z.record(z.string(), z.object({ path: z.string(), checksum: z.string() })).optional(),
 });
 export type RunData = z.output<typeof runDataSchema>;
 

@@ -4,7 +4,7 @@
  */
 import type { z } from "zod";
 import type { RawTensor } from "./io/raw-tensor.js";
-import type { Method, Modality } from "./method.js";
+import type { Method, Modality, Teachers } from "./method.js";
 import type { Model } from "./model.js";
 import type { Random } from "./random.js";
 import type { Dataset } from "./train/dataset.js";
@@ -33,6 +33,8 @@ export interface ConfigureRequest {
   readonly data: Keys;
   /** Keys of the method's config that are settled, the preset's among them. */
   readonly given: Keys;
+  /** What the method learns from: its samples and features have to fit them. */
+  readonly teachers?: Teachers;
   /** Stop with the first sample that cannot be read. */
   readonly strict?: boolean;
 }

@@ -93,9 +93,10 @@ export function bindModel<C extends object, S, B extends Batch, P extends Params
         reconstruct !== undefined,
         `reconstruct: ${method.id} reconstructs nothing; see \`unmask methods\``,
       );
-      return tidy(() => {
-        return reconstruct(params, config, prepare(samples, random), options);
-      });
+      // What is hidden and shown needs no teacher.
+      return tidy(() =>
+        reconstruct(params, config, method.prepare(config, samples, random, teachers), options),
+      );
     },
     save: async (directory) => (await import("#node")).saveModel(model, directory),
     load: async (path) => (await import("#node")).loadParameters(model, path),

@@ -6,6 +6,7 @@ import { catchInterrupt } from "../interrupt.js";
 import { loadModality, type ModalityName } from "../modalities.js";
 import { createOutput, type OutputOptions } from "../output.js";
 import { newRunPath, picturesEvery, type RunData } from "../run.js";
+import { openTeachers, readTeachers } from "../teachers.js";
 import { type EngineOption, noteEngine } from "./engine-option.js";
 import { finishRun } from "./finish-run.js";
 
@@ -21,6 +22,8 @@ export interface PretrainOptions extends OutputOptions, EngineOption {
   readonly pictures?: number;
   readonly evaluate?: boolean;
   readonly strict?: boolean;
+  /** `role=FOLDER`, or FOLDER alone. */
+  readonly teacher?: string[];
 }
 
 export async function pretrain(
@@ -34,16 +37,21 @@ export async function pretrain(
   const request = await readRequest(modality, { ...options, train: { epochs, batchSize, seed } });
   const { method, preset, given, data } = request;
   asUsage(() => resolveConfig(method, given as object));
+  const folders = readTeachers(method, options.teacher ?? []);
   noteEngine(output, await startEngine(options.engine));
 
-  const { config: settled, notes } = await modality.configure({ method, source, data, given, strict });
+  const { teachers, recorded, dispose } = await openTeachers(folders);
+  const { config: settled, notes } = await modality.configure({
+    ...{ method, source, data, given, strict },
+    teachers,
+  });
   for (const note of notes) output.note(note);
   const config = asUsage(() => resolveConfig(method, { ...settled, ...given } as object));
   const dataset = modality.open(source, { method, config, data });
   const usual = { batchSize: batchSizeFor(dataset.length), ...(await modality.training?.(dataset)) };
   const train = { ...usual, ...request.train };
   const out = options.out ?? newRunPath(method.id, source);
-  const model: Model = asUsage(() => createModel(method, config, { seed: train.seed }));
+  const model: Model = asUsage(() => createModel(method, config, { seed: train.seed, teachers }));
   const pictures = options.pictures ?? picturesEvery(train.epochs ?? 100);
   const runData: RunData = {
     modality: name,
@@ -51,6 +59,7 @@ export async function pretrain(
     options: data,
     classes: dataset.classes && [...dataset.classes],
     pictures,
+    teachers: recorded,
   };
   output.note(
     `${method.id}${preset ? ` ${preset}` : ""} on ${dataset.length} ${modality.samples} of ${source}, run ${out}`,
@@ -79,6 +88,7 @@ export async function pretrain(
   } finally {
     interrupt.release();
     model.dispose();
+    dispose();
   }
 }
 

@@ -16,11 +16,14 @@ import { FINETUNED, reportMeasured } from "../measure.js";
 import { modalityOfMethod } from "../modalities.js";
 import { createOutput, type Output, type OutputOptions } from "../output.js";
 import { type RunData, runDataSchema } from "../run.js";
+import { reopenTeachers } from "../teachers.js";
 import { type EngineOption, noteEngine } from "./engine-option.js";
 import { finishRun } from "./finish-run.js";
 
 export interface ResumeOptions extends OutputOptions, EngineOption {
   readonly data?: string;
+  /** `role=FOLDER`, or FOLDER alone: where a teacher is now. */
+  readonly teacher?: string[];
   readonly strict?: boolean;
 }
 
@@ -34,6 +37,7 @@ interface Resumed {
   readonly output: Output;
   readonly interrupt: Interrupt;
   readonly strict?: boolean;
+  readonly teacher?: string[];
 }
 
 export async function resume(out: string, options: ResumeOptions): Promise<number> {
@@ -45,7 +49,8 @@ export async function resume(out: string, options: ResumeOptions): Promise<numbe
   noteEngine(output, await startEngine(options.engine ?? (run.engine as EngineOption["engine"])));
   const interrupt = catchInterrupt(() => output.note("stopping after this step; once more to leave at once"));
   try {
-    const resumed = { out, run, data, modality, method, output, interrupt, strict: options.strict };
+    const { strict, teacher } = options;
+    const resumed = { out, run, data, modality, method, output, interrupt, strict, teacher };
     return await (run.kind === "finetune" ? resumeClassifier(resumed) : resumeEncoder(resumed));
   } finally {
     interrupt.release();
@@ -61,12 +66,15 @@ async function resumeEncoder({
   output,
   interrupt,
   strict,
+  teacher,
 }: Resumed): Promise<number> {
   const { source, options, classes, pictures = 0 } = data;
+  const { teachers, dispose } = await reopenTeachers(method, data.teachers, teacher);
   const dataset = modality.open(source, { method, config: run.config, data: options, classes });
   const { signal } = interrupt;
   const { model, events } = await resumePretraining(out, {
     methods: modality.methods,
+    teachers,
     dataset,
     signal,
     strict,
@@ -77,6 +85,7 @@ async function resumeEncoder({
     return await finishRun(events, { output, modality, model, dataset, out, pictures, epochs });
   } finally {
     model.dispose();
+    dispose();
   }
 }
 

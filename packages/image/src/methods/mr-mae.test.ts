@@ -85,7 +85,7 @@ await onEveryEngine("mr-mae", () => {
       const flags = tf.tensor3d(maskedFlags(mask), [2, 6, 1]);
       const noisy = (where: tf.Tensor) =>
         tf.add(
-          batch.teacher,
+          batch.teacher!,
           tf.mul(tf.tensor(createRandom(6).normals(2 * 6 * 12), [2, 6, 12]), where),
         ) as tf.Tensor3D;
       const unseen = model.loss({ ...batch, teacher: noisy(flags) });
@@ -137,7 +137,7 @@ await onEveryEngine("mr-mae", () => {
     const mimicked = rows(
       tf.add(tf.matMul(latent.reshape([-1, 8]), weight as tf.Tensor2D, false, true), bias!),
     );
-    const wanted = rows(takeRows(batch.teacher, mask.keep));
+    const wanted = rows(takeRows(batch.teacher!, mask.keep));
     const errors = mimicked.map((row, i) => {
       const [a, b] = [normal(row), normal(wanted[i]!)];
       return a.reduce((sum, x, j) => sum + (x - b[j]!) ** 2, 0) / a.length;
@@ -161,6 +161,12 @@ describe("mr-mae", () => {
     for await (const event of pretrain(model, data, { epochs: 2, batchSize: 4, warmupEpochs: 0 }))
       if (event.type === "step") expect(Object.keys(event.terms).sort()).toEqual(["mimic", "pixel"]);
     expect(values()).toEqual(before);
+  });
+
+  it("reconstructs without its teacher", () => {
+    const model = createModel(mrMae, config);
+    const { reconstructed } = model.reconstruct(samples(2, createRandom(1)), createRandom(2));
+    expect(reconstructed.shape).toEqual([2, 8, 12, 2]);
   });
 
   it("says how to give a teacher, and what is wrong with one that does not fit", () => {

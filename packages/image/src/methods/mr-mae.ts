@@ -19,6 +19,7 @@ import {
   constant,
   cosine,
   type EncodeOptions,
+  expect,
   initLinear,
   type LinearParams,
   type Mask,
@@ -101,8 +102,8 @@ export interface MrMaeBatch {
   /** [B, H, W, C], normalised. */
   readonly images: tf.Tensor4D;
   readonly mask: Mask;
-  /** The teacher's features of all patches of the whole images, [B, N, teacher width]. */
-  readonly teacher: tf.Tensor3D;
+  /** The teacher's features of all patches of the whole images, [B, N, teacher width]; a reconstruction needs none. */
+  readonly teacher?: tf.Tensor3D;
 }
 
 function init(config: MrMaeConfig, random: Random): MrMaeParams {
@@ -117,12 +118,14 @@ function prepare(
   { teacher }: Teachers,
 ): MrMaeBatch {
   const batch = mae.prepare(config, samples, random);
+  if (teacher === undefined) return batch;
   const [rows, columns] = maeGrid(config);
   const shape = { tokens: rows * columns, width: config.teacherWidth, key: "teacherWidth" };
-  return { ...batch, teacher: teacherTokens("mr-mae", teacher!, samples, shape) };
+  return { ...batch, teacher: teacherTokens("mr-mae", teacher, samples, shape) };
 }
 
 function loss(params: MrMaeParams, config: MrMaeConfig, { images, mask, teacher }: MrMaeBatch) {
+  expect(teacher !== undefined, "mr-mae: the batch has no features of a teacher; prepare it with one");
   const { visible, decode } = encodeMasked(params, config, images, mask);
   const target = constant(() =>
     pixelTarget(config, takeRows(patchify(images, config.patchSize), mask.masked)),

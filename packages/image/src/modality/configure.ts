@@ -5,11 +5,16 @@ import {
   type ConfigureRequest,
   type Dataset,
   expect,
+  type Keys,
   type Method,
+  type Model,
   resolveConfig,
 } from "@unmask/core";
 import { z } from "zod";
-import { sizeSchema } from "../batch.js";
+import { type ImageInput, sizeSchema } from "../batch.js";
+import { convMae } from "../methods/conv-mae.js";
+import { type SparkConfig, spark } from "../methods/spark.js";
+import { convEncoderStride } from "../nn/conv-encoder.js";
 import type { ImageFolder } from "../read/image-folder.js";
 import type { ImageSample } from "../sample.js";
 import { type PixelStatistics, pixelStatistics } from "../statistics.js";
@@ -30,20 +35,25 @@ const ENOUGH_PATCHES = 49;
 const PATCH_SIDES = [16, 8, 4, 2];
 
 export async function configureImages(request: ConfigureRequest): Promise<Configured> {
-  const { method, source, given } = request;
+  const { method, source } = request;
   const data = imageDataSchema.parse(request.data);
-  const config: Record<string, unknown> = {};
-  const notes: string[] = [];
+  const { config, notes } = fitTeachers(request);
+  const given: Keys = { ...request.given, ...config };
   if (["imageSize", "patchSize", "channels"].some((key) => given[key] === undefined)) {
     const survey = await surveyImages(openAsIs(source, data), request.strict);
     if (given.channels === undefined) {
       config.channels = survey.channels;
       notes.push(`${survey.channels === 1 ? "gray images" : `${survey.channels} channels`}`);
     }
-    const [imageSize, patchSize] = fitSizes(survey.size, pair(given.imageSize), pair(given.patchSize));
+    const [imageSize, patchSize] = fitSizes(
+      survey.size,
+      pair(given.imageSize),
+      givenPatch(method, given),
+      patchStep(method, given),
+    );
     if (given.imageSize === undefined) config.imageSize = imageSize;
     const size = `images of about ${times(survey.size)} pixels: imageSize ${times(imageSize)}`;
-    if (takesPatches(method)) {
+    if (takes(method, "patchSize")) {
       if (given.patchSize === undefined) config.patchSize = patchSize;
       const tokens = (imageSize[0] / patchSize[0]) * (imageSize[1] / patchSize[1]);
       notes.push(`${size}, patchSize ${times(patchSize)}, ${Math.floor(tokens)} patches`);
@@ -61,7 +71,43 @@ export async function configureImages(request: ConfigureRequest): Promise<Config
   return { config, notes };
 }
 
-const takesPatches = ({ schema }: Method) => schema instanceof z.ZodObject && "patchSize" in schema.shape;
+const takes = ({ schema }: Method, key: string) => schema instanceof z.ZodObject && key in schema.shape;
+
+/** What the sides of patches have to be a multiple of. */
+const patchStep = ({ id }: Method, { encoder }: Keys) => (id === convMae.id || encoder === "conv" ? 4 : 1);
+
+/** Patches that are given, or what stands for them where a method takes none. */
+function givenPatch({ id }: Method, given: Keys): Pair | undefined {
+  if (id !== spark.id) return pair(given.patchSize);
+  const stride = convEncoderStride(resolveConfig(spark, given as Partial<SparkConfig>));
+  return [stride, stride];
+}
+
+/** Keys that a method's teachers decide where they are not given: the grid, and the widths of their features. */
+function fitTeachers({ method, given, teachers = {} }: ConfigureRequest) {
+  const config: Record<string, unknown> = {};
+  const notes: string[] = [];
+  for (const [role, teacher] of Object.entries(teachers)) {
+    const own = teacher.config as Partial<ImageInput> & Keys;
+    for (const key of ["imageSize", "patchSize", "channels"])
+      if (takes(method, key) && given[key] === undefined && own[key] !== undefined) config[key] ??= own[key];
+    const key = `${role}Width`;
+    if (!takes(method, key) || given[key] !== undefined) continue;
+    config[key] = featureWidth(teacher);
+    notes.push(`${role} teacher ${teacher.method.id}: ${key} ${config[key]}`);
+  }
+  return { config, notes };
+}
+
+/** Width of a model's features of a patch, as it says of a black picture. */
+function featureWidth(teacher: Model): number {
+  const { imageSize, channels } = teacher.config as ImageInput;
+  const [height, width] = imageSize;
+  const pixels = new Uint8Array(height * width * channels);
+  const features = teacher.encode([{ pixels, height, width, channels }], { pool: "tokens" });
+  features.dispose();
+  return features.shape.at(-1)!;
+}
 
 /** Folders are measured once; the measurement is kept until a file changes. */
 function measure(dataset: Dataset<ImageSample> | ImageFolder): Promise<PixelStatistics> {
@@ -105,18 +151,22 @@ async function surveyImages(dataset: Dataset<ImageSample>, strict = false): Prom
 
 /**
  * A size near that of the images and patches that divide it: 16 pixels, or less where that would leave fewer than 49.
- * What is given stays.
+ * What is given stays. @param step what patches have to be a multiple of
  */
-export function fitSizes(images: Pair, imageSize?: Pair, patchSize?: Pair): [Pair, Pair] {
+export function fitSizes(images: Pair, imageSize?: Pair, patchSize?: Pair, step = 1): [Pair, Pair] {
   const shrink = Math.min(1, LARGEST_SIDE / Math.sqrt(images[0] * images[1]));
   const wanted = imageSize ?? ([images[0] * shrink, images[1] * shrink] as const);
   const nearest = (patch: Pair): Pair =>
     imageSize ?? [multiple(wanted[0], patch[0]), multiple(wanted[1], patch[1])];
   if (patchSize !== undefined) return [nearest(patchSize), patchSize];
+  const usable = (p: number) => p % step === 0;
   const divisors = imageSize && PATCHES_BELOW_17.filter((p) => imageSize.every((side) => side % p === 0));
-  const candidates = (divisors ?? PATCH_SIDES).map((p): [Pair, Pair] => [nearest([p, p]), [p, p]]);
+  const candidates = (divisors ?? PATCH_SIDES)
+    .filter(usable)
+    .map((p): [Pair, Pair] => [nearest([p, p]), [p, p]]);
   const patches = ([[h, w], [p, q]]: [Pair, Pair]) => (h / p) * (w / q);
-  return candidates.find((sizes) => patches(sizes) >= ENOUGH_PATCHES) ?? candidates.at(-1)!;
+  const few: [Pair, Pair] = candidates.at(-1) ?? [nearest([step, step]), [step, step]];
+  return candidates.find((sizes) => patches(sizes) >= ENOUGH_PATCHES) ?? few;
 }
 
 const PATCHES_BELOW_17 = Array.from({ length: 16 }, (_, i) => 16 - i);
