@@ -5,6 +5,7 @@ export * from "./bands.js";
 export * from "./budget.js";
 export * from "./by-modality.js";
 export * from "./checkpoints/croma.js";
+export * from "./compose.js";
 export * from "./diffusion.js";
 export * from "./distance-bias.js";
 export * from "./encode-by-presence.js";

@@ -4,6 +4,8 @@ import {
   createDataset,
   createRandom,
   type Dataset,
+  expect,
+  FormatError,
   type Random,
   UnmaskError,
 } from "@unmask/core";
@@ -35,7 +37,7 @@ const STAINS = ["haematoxylin", "eosin"] as const;
 
 /**
  * Samples of a manifest or of paired folders; see {@link listSamples} for their form. Images of one sample are cut alike.
- * `haematoxylin` and `eosin` are taken out of `rgb` where they are wanted and not given; an `embedding` that is
+ * A text that is wanted as an array [letters, 27] is spelt: a to z, and one for all else. `haematoxylin` and `eosin` are taken out of `rgb` where they are wanted and not given; an `embedding` that is
  * wanted and not given is a fixed random unit vector of the sample's label.
  * @throws UnmaskError when there is no sample. `get` throws a BadSampleError where a file cannot be read.
  */
@@ -61,12 +63,15 @@ export function alignedSamples(source: string, options: AlignedOptions): Dataset
     const parts: Record<string, ArrayPart> = {};
     const texts: Record<string, string> = {};
     for (const [name, part] of Object.entries(sample.parts)) {
-      if ("text" in part) texts[name] = part.text;
-      else if (shapes[name] !== undefined)
-        parts[name] =
-          "file" in part && isImage(part.file, shapes[name])
-            ? await imagePart(part.file, shapes[name], view, scenes)
-            : await readPart(part, shapes[name], random);
+      if ("text" in part) {
+        texts[name] = part.text;
+        if (shapes[name] !== undefined) parts[name] = spell(part.text, shapes[name]);
+      } else if (shapes[name] !== undefined)
+        parts[name] = await skippable(`${sample.name}, ${name}`, () =>
+          "file" in part && isImage(part.file, shapes[name]!)
+            ? imagePart(part.file, shapes[name]!, view, scenes)
+            : readPart(part, shapes[name]!, random),
+        );
     }
     addStains(shapes, parts);
     if (shapes.embedding && !parts.embedding && sample.label !== undefined)
@@ -91,6 +96,17 @@ export function alignedSamples(source: string, options: AlignedOptions): Dataset
     },
     get,
   });
+}
+
+/** A file that cannot be read is one bad sample; a package that is not installed is an error of all. */
+async function skippable<T>(what: string, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (!(error instanceof FormatError) && code !== "ENOENT") throw error;
+    throw new BadSampleError(what, message, { cause: error });
+  }
 }
 
 const canRead = ({ parts, label }: ListedSample, name: string) =>
@@ -118,6 +134,23 @@ function addStains(shapes: AlignedOptions["shapes"], parts: Record<string, Array
   const stains = separateStains(parts.rgb);
   for (const name of missing) parts[name] = stains[name];
 }
+
+/** One of a to z, or another character, at each place: [letters, 27]. Places behind the text are zeros. */
+export function spell(text: string, shape: readonly number[]): ArrayPart {
+  const [letters = 0, kinds = 0] = shape;
+  expect(
+    kinds === ALPHABET.length + 1,
+    `spell: a text is an array of [letters, ${ALPHABET.length + 1}], not of [${shape.join(", ")}]`,
+  );
+  const values = new Float32Array(letters * kinds);
+  const known = [...text.toLowerCase()].slice(0, letters).map((letter) => ALPHABET.indexOf(letter));
+  known.forEach((place, i) => {
+    values[i * kinds + (place < 0 ? kinds - 1 : place)] = 1;
+  });
+  return { values, shape };
+}
+
+const ALPHABET = "abcdefghijklmnopqrstuvwxyz";
 
 /** The same unit vector for the same label, wherever it is drawn. */
 export function labelEmbedding(label: string, shape: readonly number[]): ArrayPart {
