@@ -4,8 +4,18 @@
  */
 import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { audioMae, audioVit, modality as sounds } from "@unmask/audio";
 import { type Method, trainSchema } from "@unmask/core";
 import { mae, modality } from "@unmask/image";
+import {
+  dgcnnClassifier,
+  mae3d,
+  pointCmae,
+  pointMae,
+  pointPartSegmenter,
+  modality as points,
+  pointTransformer,
+} from "@unmask/pointcloud";
 import { z } from "zod";
 import { createProgram } from "../packages/cli/src/program.js";
 
@@ -15,6 +25,19 @@ const root = new URL("..", import.meta.url);
 export const pages: Readonly<Record<string, Readonly<Record<string, () => string | Promise<string>>>>> = {
   "README.md": { example: () => code("examples/pretrain-images.ts") },
   "docs/methods/mae.md": { options: () => options(mae.schema), presets: () => presets(mae) },
+  "docs/methods/point-mae.md": { options: () => options(pointMae.schema), presets: () => presets(pointMae) },
+  "docs/methods/point-cmae.md": {
+    options: () => options(pointCmae.schema),
+    presets: () => presets(pointCmae),
+  },
+  "docs/methods/mae-3d.md": { options: () => options(mae3d.schema), presets: () => presets(mae3d) },
+  "docs/methods/point-transformer.md": { options: () => options(pointTransformer.schema) },
+  "docs/methods/point-part-segmenter.md": { options: () => options(pointPartSegmenter.schema) },
+  "docs/methods/dgcnn-classifier.md": { options: () => options(dgcnnClassifier.schema) },
+  "packages/pointcloud/README.md": { data: () => options(points.dataSchema) },
+  "docs/methods/audio-mae.md": { options: () => options(audioMae.schema), presets: () => presets(audioMae) },
+  "docs/methods/audio-vit.md": { options: () => options(audioVit.schema) },
+  "packages/audio/README.md": { data: () => options(sounds.dataSchema) },
   "docs/cli.md": { commands, data: () => options(modality.dataSchema), train: () => options(trainSchema) },
 };
 

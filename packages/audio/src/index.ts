@@ -27,6 +27,5 @@ export { createResampler, type Resampler, resample } from "./read/resample.js";
 export { decodeWav, encodeWav } from "./read/wav.js";
 export type { AudioReconstruction } from "./reconstruction.js";
 export * from "./sample.js";
-export * from "./spectrogram-tokens.js";
 export * from "./statistics.js";
 export * from "./tagging.js";
