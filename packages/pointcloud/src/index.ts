@@ -1,4 +1,6 @@
 export * from "./augment/augment.js";
+export * from "./evaluate/part-scores.js";
+export * from "./evaluate/vote.js";
 export * from "./geometry/farthest-points.js";
 export * from "./geometry/groups.js";
 export * from "./geometry/k-d-tree.js";
@@ -6,6 +8,7 @@ export * from "./methods/dgcnn-classifier.js";
 export * from "./methods/mae-3d.js";
 export * from "./methods/point-cmae.js";
 export * from "./methods/point-mae.js";
+export * from "./methods/point-part-segmenter.js";
 export * from "./methods/point-transformer.js";
 export { type PointRows, pointGrid, pointRows } from "./pictures/grid.js";
 export { pointPage } from "./pictures/page.js";

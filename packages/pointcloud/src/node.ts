@@ -1,5 +1,4 @@
 export * from "./index.js";
-export { createPointClassifier } from "./modality/classifier.js";
 export { modality } from "./modality/index.js";
 export { savePointPicture, writePointPictures } from "./pictures/write-pictures.js";
 export * from "./read/point-arrays.js";

@@ -7,6 +7,7 @@ import {
   expect,
   flatten,
   type Keys,
+  type Method,
   type Model,
   type Random,
   resolveConfig,
@@ -16,6 +17,7 @@ import { dgcnnClassifier } from "../methods/dgcnn-classifier.js";
 import { mae3d } from "../methods/mae-3d.js";
 import { pointCmae } from "../methods/point-cmae.js";
 import { pointMae } from "../methods/point-mae.js";
+import { pointPartSegmenter } from "../methods/point-part-segmenter.js";
 import { pointTransformer } from "../methods/point-transformer.js";
 
 /** Which classifier an encoder goes into, and by what path its parameters come. */
@@ -41,7 +43,30 @@ export function createPointClassifier(model: Model, settings: Keys, random: Rand
     transfer !== undefined,
     `finetune: ${model.method.id} has no encoder that a classifier of point clouds could begin with`,
   );
-  const { to: method, path } = transfer;
+  return transferred(model, transfer.to, transfer.path, settings, random);
+}
+
+/**
+ * A `point-part-segmenter` with the encoder of Point-MAE or Point-CMAE, or of a classifier made of them.
+ * @param settings keys of the segmenter's config; `parts` and `classes` are among them
+ */
+export function createPartSegmenter(model: Model, settings: Keys, random: Random): Model {
+  const transfer = TRANSFERS[model.method.id];
+  expect(
+    transfer?.to === pointTransformer,
+    `createPartSegmenter: ${model.method.id} has no encoder of groups of points; give a point-mae or point-cmae model`,
+  );
+  return transferred(model, pointPartSegmenter, transfer.path, settings, random);
+}
+
+/** A model of `method` with every parameter that `model` has in the same shape. */
+function transferred(
+  model: Model,
+  method: Method,
+  path: (own: string) => string,
+  settings: Keys,
+  random: Random,
+): Model {
   const source = model.config as Readonly<Record<string, unknown>>;
   const keys = Object.keys(method.schema.parse({}));
   const own = Object.fromEntries(keys.flatMap((key) => (key in source ? [[key, source[key]]] : [])));
