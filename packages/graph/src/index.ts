@@ -1,8 +1,16 @@
 export * from "./datasets.js";
+export * from "./evaluate/graph-folds.js";
 export * from "./evaluate/node-probe.js";
 export * from "./graph.js";
 export * from "./methods/graph-mae.js";
 export * from "./methods/scgc.js";
+export {
+  type SkeletonMaeBatch,
+  type SkeletonMaeConfig,
+  type SkeletonMaeParams,
+  type SkeletonReconstruction,
+  skeletonMae,
+} from "./methods/skeleton-mae.js";
 export type { GnnKind } from "./nn/gnn.js";
 export type { GraphActivation, GraphNorm } from "./nn/parts.js";
 export * from "./read/collections.js";
@@ -10,4 +18,7 @@ export * from "./read/features.js";
 export * from "./read/graph-data.js";
 export * from "./read/network.js";
 export * from "./read/planetoid.js";
+export * from "./skeleton/clip.js";
+export * from "./skeleton/parse.js";
+export type { SkeletonSample } from "./skeleton/sample.js";
 export * from "./structure.js";

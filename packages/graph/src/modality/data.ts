@@ -15,6 +15,15 @@ export const graphDataSchema = z.strictObject({
     .describe("features of the nodes: their numbers, their kind or their neighbours counted, one-hot"),
   features: z.array(z.string()).optional().describe("attributes that are features, of GraphML and JSON"),
   label: z.string().optional().describe("attribute that is the class, of GraphML and JSON"),
+  joints: z
+    .int()
+    .positive()
+    .optional()
+    .describe("joints a frame of skeletons in plain text; 20 when not given"),
+  augment: z
+    .boolean()
+    .optional()
+    .describe("train skeletons on random stretches and turns; true when not given"),
   directed: z.boolean().optional().describe("edges of an edge list go one way"),
   normalise: z.boolean().optional().describe("words of a Planetoid node sum to 1; true when not given"),
 });

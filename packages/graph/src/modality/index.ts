@@ -6,19 +6,26 @@ import type {
   ConfigureRequest,
   Dataset,
   ModalityPackage,
+  OpenOptions,
+  Source,
   TrainSettingsInput,
 } from "@unmask/core";
 import { writeFileAtomic } from "@unmask/core/node";
 import { type GraphSample, isNode } from "../graph.js";
 import { type GraphReconstruction, graphMae } from "../methods/graph-mae.js";
 import { scgc } from "../methods/scgc.js";
+import { type SkeletonReconstruction, skeletonMae } from "../methods/skeleton-mae.js";
+import { configureSkeletons, openSkeletons, rawJoints, writeSkeletons } from "../skeleton/modality.js";
+import type { SkeletonSample } from "../skeleton/sample.js";
 import { graphDataSchema, openGraphs, rawFeatures } from "./data.js";
 
 /** Nodes up to which an update sees the whole graph. */
 const WHOLE = 20_000;
 const BATCH = { nodes: 2048, graphs: 32 };
 
-async function configure({ method, source, data, given }: ConfigureRequest): Promise<Configured> {
+async function configure(request: ConfigureRequest): Promise<Configured> {
+  const { method, source, data, given } = request;
+  if (method.id === skeletonMae.id) return configureSkeletons(request);
   const dataset = openGraphs(source, { data });
   const sample = await dataset.get(0);
   const graph = isNode(sample) ? sample.graph : sample;
@@ -34,8 +41,9 @@ async function configure({ method, source, data, given }: ConfigureRequest): Pro
 }
 
 /** The paper's optimizer and rates; a graph that is not too large is seen whole. */
-async function training(dataset: Dataset<GraphSample>): Promise<TrainSettingsInput> {
+async function training(dataset: Dataset<Sample>): Promise<TrainSettingsInput> {
   const [sample] = await dataset.take(1);
+  if (sample !== undefined && isSkeleton(sample)) return SKELETONS;
   const whole = sample !== undefined && isNode(sample) && dataset.length <= WHOLE;
   return {
     batchSize: whole ? dataset.length : sample !== undefined && isNode(sample) ? BATCH.nodes : BATCH.graphs,
@@ -67,15 +75,33 @@ async function writeReconstruction(
   return [file];
 }
 
+type Sample = GraphSample | SkeletonSample;
+
+const isSkeleton = (sample: Sample): sample is SkeletonSample => "positions" in sample;
+
+/** MAMP's optimizer. */
+const SKELETONS: TrainSettingsInput = { lr: 1e-3, minLr: 5e-4, weightDecay: 0.05 };
+
+function open(source: Source, options: OpenOptions): Dataset<Sample> {
+  return options.method.id === skeletonMae.id ? openSkeletons(source, options) : openGraphs(source, options);
+}
+
+function raw(samples: readonly Sample[]): Float32Array {
+  return samples.every(isSkeleton) ? rawJoints(samples) : rawFeatures(samples as readonly GraphSample[]);
+}
+
 export const modality: ModalityPackage = {
   name: "graph",
-  samples: "nodes or graphs",
-  methods: [graphMae, scgc],
+  samples: "samples",
+  methods: [graphMae, scgc, skeletonMae],
   defaultMethod: graphMae.id,
   dataSchema: graphDataSchema,
   configure,
-  open: openGraphs,
+  open,
   training,
-  raw: { name: "raw features", features: rawFeatures },
-  writeReconstruction,
+  raw: { name: "raw features", features: raw },
+  writeReconstruction: (reconstruction: GraphReconstruction | SkeletonReconstruction, path) =>
+    "hidden" in reconstruction
+      ? writeSkeletons(reconstruction, path)
+      : writeReconstruction(reconstruction, path),
 };

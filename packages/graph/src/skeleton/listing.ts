@@ -28,4 +28,4 @@ export function listSkeletons(directory: string): string[] {
 }
 
 /** Texts that lie beside data. */
-const isAbout = (path: string) => /(^|\/)(\.|readme|source|licen[cs]e|missing)/i.test(path);
+const isAbout = (path: string) => /(^|\/)(\.|readme|source|licen[cs]e|missing|files_used)/i.test(path);
