@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { audioMae, audioVit, modality as sounds } from "@unmask/audio";
 import { type Method, trainSchema } from "@unmask/core";
 import { mae, modality } from "@unmask/image";
+import { modality as aligned, avMae, croma, mindEye, multiMae } from "@unmask/multimodal";
 import {
   dgcnnClassifier,
   mae3d,
@@ -38,6 +39,11 @@ export const pages: Readonly<Record<string, Readonly<Record<string, () => string
   "docs/methods/audio-mae.md": { options: () => options(audioMae.schema), presets: () => presets(audioMae) },
   "docs/methods/audio-vit.md": { options: () => options(audioVit.schema) },
   "packages/audio/README.md": { data: () => options(sounds.dataSchema) },
+  "docs/methods/av-mae.md": { options: () => options(avMae.schema), presets: () => presets(avMae) },
+  "docs/methods/croma.md": { options: () => options(croma.schema), presets: () => presets(croma) },
+  "docs/methods/multi-mae.md": { options: () => options(multiMae.schema), presets: () => presets(multiMae) },
+  "docs/methods/mind-eye.md": { options: () => options(mindEye.schema), presets: () => presets(mindEye) },
+  "docs/composition.md": { data: () => options(aligned.dataSchema) },
   "docs/cli.md": { commands, data: () => options(modality.dataSchema), train: () => options(trainSchema) },
 };
 
