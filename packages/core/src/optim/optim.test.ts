@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { expectClose, readFixture } from "../../test/support.js";
 import { parameter } from "../tree.js";
-import { adam, adamw, clipScale, decayRules, gradNorm, lars, type Optimizer, sgd } from "./index.js";
+import { adam, adamw, clipScale, decayRules, gradNorm, lamb, lars, type Optimizer, sgd } from "./index.js";
 
 const recorded = readFixture("optim/optim");
 const paths = ["a.weight", "a.bias", "b.weight"];
@@ -15,6 +15,7 @@ const optimizers: Record<string, () => Optimizer> = {
   sgd: () => sgd({ rules }),
   momentum: () => sgd({ rules, momentum: 0.9 }),
   nesterov: () => sgd({ rules, momentum: 0.9, nesterov: true }),
+  lamb: () => lamb({ rules, betas: [0.9, 0.95] }),
   lars: () => lars({ rules }),
 };
 

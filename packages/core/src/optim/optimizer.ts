@@ -7,6 +7,8 @@ export interface StepOptions {
   readonly lr: number;
   /** Every gradient is multiplied by this first; see `clipScale`. Default 1. */
   readonly gradScale?: number;
+  /** Every weight decay is multiplied by this, for decay that changes on the way. Default 1. */
+  readonly decayScale?: number;
 }
 
 export interface OptimizerState {
@@ -71,13 +73,16 @@ export function createOptimizer(
   };
 
   const optimizer: Optimizer = {
-    step(params, gradients, { lr, gradScale = 1 }) {
+    step(params, gradients, { lr, gradScale = 1, decayScale = 1 }) {
       const updates = [...gradients].map(([path, gradient]): Update => {
         const variable = params.get(path);
         expect(variable !== undefined, () => `optimizer: gradient for ${path}, which is not a parameter`);
         const { lrScale, weightDecay } = rules(path, variable.shape);
         const own = slotNames.map((name) => slot(`${name}.${path}`, variable));
-        return { path, variable, gradient, lr: lr * lrScale, weightDecay, slots: own };
+        return {
+          ...{ path, variable, gradient, lr: lr * lrScale },
+          ...{ weightDecay: weightDecay * decayScale, slots: own },
+        };
       });
       step++;
       tf.tidy(() => update(updates, { step, gradScale }));

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { expect, UnmaskError } from "../errors.js";
 import { adam, adamw } from "../optim/adamw.js";
+import { lamb } from "../optim/lamb.js";
 import { lars } from "../optim/lars.js";
 import type { Optimizer } from "../optim/optimizer.js";
 import { countBlocks, decayAll, decayRules, layerDecayRules, type ParameterRules } from "../optim/rules.js";
@@ -34,10 +35,13 @@ export const trainSchema = z.strictObject({
   milestones: z.array(positive).default([]).describe("epochs at which a step schedule lowers the rate"),
   gamma: positive.default(0.1).describe("what a step schedule multiplies the rate by at each milestone"),
   optimizer: z
-    .enum(["adamw", "adam", "sgd", "lars"])
+    .enum(["adamw", "adam", "lamb", "sgd", "lars"])
     .default("adamw")
     .describe("adam is PyTorch's: its decay is part of the gradient, of every parameter"),
-  betas: z.tuple([beta, beta]).default([0.9, 0.95]).describe("decay of the two moments of adamw and adam"),
+  betas: z
+    .tuple([beta, beta])
+    .default([0.9, 0.95])
+    .describe("decay of the two moments of adamw, adam and lamb"),
   momentum: beta.default(0.9).describe("momentum of sgd and lars"),
   nesterov: z.boolean().default(false).describe("Nesterov's momentum in sgd"),
   weightDecay: z
@@ -45,6 +49,11 @@ export const trainSchema = z.strictObject({
     .nonnegative()
     .default(0.05)
     .describe("not for biases, norms and other 1-d parameters, except by adam"),
+  weightDecayEnd: z
+    .number()
+    .nonnegative()
+    .optional()
+    .describe("weight decay at the end, reached by half a cosine; it stays as it is when not given"),
   layerDecay: positive
     .max(1)
     .optional()
@@ -96,6 +105,14 @@ export function scheduleOf(settings: TrainSettings, batchSize: number): Schedule
   }
 }
 
+/** What the weight decay of an epoch is of that at the beginning. */
+export function decayScaleOf({ weightDecay, weightDecayEnd, epochs }: TrainSettings): Schedule {
+  if (weightDecayEnd === undefined) return () => 1;
+  expect(weightDecay > 0, "train: weightDecayEnd needs a weightDecay above 0 to begin with");
+  const end = weightDecayEnd / weightDecay;
+  return (epoch) => end + (1 - end) * 0.5 * (1 + Math.cos((Math.PI * Math.min(epoch, epochs)) / epochs));
+}
+
 /** @param paths of the parameters, which layer decay counts the blocks of */
 export function optimizerOf(settings: TrainSettings, paths: Iterable<string>): Optimizer {
   const { betas, momentum, nesterov } = settings;
@@ -105,6 +122,8 @@ export function optimizerOf(settings: TrainSettings, paths: Iterable<string>): O
       return adamw({ rules, betas });
     case "adam":
       return adam({ rules: decayAll(settings.weightDecay), betas });
+    case "lamb":
+      return lamb({ rules, betas });
     case "sgd":
       return sgd({ rules, momentum, nesterov });
     case "lars":

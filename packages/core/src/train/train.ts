@@ -14,6 +14,7 @@ import type { EpochEvent, SkippedEvent, StepEvent, TrainEvent } from "./events.j
 import { computeGradients, type Gradients, type Losses } from "./gradients.js";
 import { createLoader, type LoadedSamples, type Loader } from "./loader.js";
 import {
+  decayScaleOf,
   optimizerOf,
   peakLr,
   resolveTrainSettings,
@@ -138,6 +139,7 @@ class Training<S, B extends Batch> {
   private readonly random: Random;
   private readonly sampler: Sampler;
   private readonly schedule: Schedule;
+  private readonly decayScale: Schedule;
   private readonly optimizer: Optimizer;
   private readonly steps: number;
   private readonly progress: Progress;
@@ -155,6 +157,7 @@ class Training<S, B extends Batch> {
     this.random = checkpoint ? restoreRandom(checkpoint.progress.random) : createRandom(settings.seed);
     this.sampler = createSampler(dataset.length, settings.batchSize, this.random, attached.order);
     this.schedule = scheduleOf(settings, this.sampler.batchSize);
+    this.decayScale = decayScaleOf(settings);
     this.optimizer = optimizerOf(settings, this.variables.keys());
     this.steps = Math.max(1, Math.round(settings.epochs * this.sampler.stepsPerEpoch));
     this.progress = checkpoint?.progress ?? {
@@ -226,7 +229,8 @@ class Training<S, B extends Batch> {
     await nextTurn();
     const loaded = await loader.next();
     yield* this.newlySkipped(loaded);
-    const lr = this.schedule(progress.step / sampler.stepsPerEpoch);
+    const begun = progress.step / sampler.stepsPerEpoch; // epochs
+    const lr = this.schedule(begun);
     const random = this.random.child("batch", progress.step);
     const { gradients, ...losses } = await computeGradients(
       this.task,
@@ -243,7 +247,7 @@ class Training<S, B extends Batch> {
         throw new UnmaskError(stop.message);
       }
       const gradScale = settings.clip === undefined ? 1 : clipScale(losses.gradNorm, settings.clip);
-      this.optimizer.step(this.variables, gradients, { lr, gradScale });
+      this.optimizer.step(this.variables, gradients, { lr, gradScale, decayScale: this.decayScale(begun) });
     } finally {
       for (const gradient of gradients.values()) gradient.dispose();
     }
