@@ -2,50 +2,47 @@
  * pnpm write-docs: rewrites the parts of the documentation that repeat the code, between `<!-- generated: NAME -->` and
  * `<!-- end -->`. A test fails when they are out of date.
  */
+import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { audioMae, audioVit, modality as sounds } from "@unmask/audio";
-import { type Method, trainSchema } from "@unmask/core";
-import { mae, modality } from "@unmask/image";
-import { modality as aligned, avMae, croma, mindEye, multiMae } from "@unmask/multimodal";
-import {
-  dgcnnClassifier,
-  mae3d,
-  pointCmae,
-  pointMae,
-  pointPartSegmenter,
-  modality as points,
-  pointTransformer,
-} from "@unmask/pointcloud";
+import { modality as audio } from "@unmask/audio";
+import { type Method, type ModalityPackage, trainSchema } from "@unmask/core";
+import { modality as graph } from "@unmask/graph";
+import { modality as image } from "@unmask/image";
+import { modality as multimodal } from "@unmask/multimodal";
+import { modality as pointcloud } from "@unmask/pointcloud";
+import { modality as video } from "@unmask/video";
 import { z } from "zod";
 import { createProgram } from "../packages/cli/src/program.js";
 
 const root = new URL("..", import.meta.url);
 
-/** Pages with generated parts, and what stands in each. */
-export const pages: Readonly<Record<string, Readonly<Record<string, () => string | Promise<string>>>>> = {
+const packages: readonly ModalityPackage[] = [image, video, audio, pointcloud, graph, multimodal];
+
+type Parts = Readonly<Record<string, () => string | Promise<string>>>;
+
+/** Pages with generated parts, and what stands in each: one for every method of every package, and a few more. */
+export const pages: Readonly<Record<string, Parts>> = {
   "README.md": { example: () => code("examples/pretrain-images.ts") },
-  "docs/methods/mae.md": { options: () => options(mae.schema), presets: () => presets(mae) },
-  "docs/methods/point-mae.md": { options: () => options(pointMae.schema), presets: () => presets(pointMae) },
-  "docs/methods/point-cmae.md": {
-    options: () => options(pointCmae.schema),
-    presets: () => presets(pointCmae),
-  },
-  "docs/methods/mae-3d.md": { options: () => options(mae3d.schema), presets: () => presets(mae3d) },
-  "docs/methods/point-transformer.md": { options: () => options(pointTransformer.schema) },
-  "docs/methods/point-part-segmenter.md": { options: () => options(pointPartSegmenter.schema) },
-  "docs/methods/dgcnn-classifier.md": { options: () => options(dgcnnClassifier.schema) },
-  "packages/pointcloud/README.md": { data: () => options(points.dataSchema) },
-  "docs/methods/audio-mae.md": { options: () => options(audioMae.schema), presets: () => presets(audioMae) },
-  "docs/methods/audio-vit.md": { options: () => options(audioVit.schema) },
-  "packages/audio/README.md": { data: () => options(sounds.dataSchema) },
-  "docs/methods/av-mae.md": { options: () => options(avMae.schema), presets: () => presets(avMae) },
-  "docs/methods/croma.md": { options: () => options(croma.schema), presets: () => presets(croma) },
-  "docs/methods/multi-mae.md": { options: () => options(multiMae.schema), presets: () => presets(multiMae) },
-  "docs/methods/mind-eye.md": { options: () => options(mindEye.schema), presets: () => presets(mindEye) },
-  "docs/composition.md": { data: () => options(aligned.dataSchema) },
-  "docs/cli.md": { commands, data: () => options(modality.dataSchema), train: () => options(trainSchema) },
+  "docs/cli.md": { commands, data: () => options(image.dataSchema), train: () => options(trainSchema) },
+  "docs/composition.md": { data: () => options(multimodal.dataSchema) },
+  ...Object.fromEntries(
+    [audio, pointcloud].map(({ name, dataSchema }) => [
+      `packages/${name}/README.md`,
+      { data: () => options(dataSchema) },
+    ]),
+  ),
+  ...Object.fromEntries(
+    packages
+      .flatMap(({ methods }) => methods)
+      .map((method) => [`docs/methods/${method.id}.md`, partsOf(method)]),
+  ),
 };
+
+function partsOf(method: Method): Parts {
+  const all = { options: () => options(method.schema) };
+  return Object.keys(method.presets).length === 0 ? all : { ...all, presets: () => presets(method) };
+}
 
 /** The page as it should be. */
 export async function regenerate(page: string): Promise<{ now: string; wanted: string }> {
@@ -139,6 +136,11 @@ function commands(): string {
 
 if (process.argv[1] === fileURLToPath(import.meta.url))
   for (const page of Object.keys(pages)) {
+    if (!existsSync(new URL(page, root))) {
+      console.error(`${page} is missing`);
+      process.exitCode = 1;
+      continue;
+    }
     const { now, wanted } = await regenerate(page);
     if (now === wanted) continue;
     await writeFile(new URL(page, root), wanted);
