@@ -14,6 +14,7 @@ import {
   tidy,
 } from "@unmask/core";
 import { type VitConfig, vit } from "../methods/vit.js";
+import { vitState } from "./encoder-state.js";
 
 /** Keys of an encoder's config that its classifier has too. */
 const SHARED = [
@@ -46,13 +47,13 @@ export function createVitClassifier(model: Model, settings: Keys, random: Random
   const config = resolveConfig(vit, { ...RECIPE, ...inherited, ...settings } as Parameters<
     typeof resolveConfig<typeof vit>
   >[1]);
-  const flat = flatten(model.params);
-  expect(
-    flat.has("patch_embed.proj.weight") && flat.has("pos_embed"),
-    `finetune: ${model.method.id} has no encoder that a vision transformer could begin with`,
-  );
   const params = tidy(() => vit.init(config, random));
   tf.tidy(() => {
+    const flat = vitState(flatten(model.params));
+    expect(
+      flat.has("patch_embed.proj.weight") && flat.has("pos_embed"),
+      `finetune: ${model.method.id} has no encoder that a vision transformer could begin with`,
+    );
     const values = new Map<string, tf.Tensor>();
     for (const [path, own] of flatten(params)) {
       const value = path === "pos_embed" ? positionsFor(config, source, flat.get(path)!) : flat.get(path);
