@@ -9,6 +9,8 @@
  */
 import { parseArgs } from "node:util";
 import { startEngine } from "@unmask/core";
+import { clusterSets, runClusters } from "./workers/graph-clusters.js";
+import { graphSets, runGraphs } from "./workers/graph-collections.js";
 import { nodeSets, runNodes } from "./workers/graph-nodes.js";
 
 const { values: args } = parseArgs({
@@ -38,5 +40,10 @@ const options = {
 };
 for (const set of args.sets.split(",")) {
   if (set in nodeSets) await runNodes(set as keyof typeof nodeSets, options);
-  else throw new Error(`--sets ${set}: use some of ${Object.keys(nodeSets).join(", ")}`);
+  else if (set in graphSets) await runGraphs(set as keyof typeof graphSets, options);
+  else if (set in clusterSets) await runClusters(set as keyof typeof clusterSets, options);
+  else {
+    const known = [nodeSets, graphSets, clusterSets].flatMap((sets) => Object.keys(sets));
+    throw new Error(`--sets ${set}: use some of ${known.join(", ")}`);
+  }
 }

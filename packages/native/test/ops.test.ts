@@ -187,6 +187,33 @@ describe("fused kernels agree with their compositions", () => {
     );
   });
 
+  it("UnmaskEdgeSum, UnmaskEdgeDot, UnmaskEdgeSoftmax and its gradient, UnmaskDropout", () => {
+    run(
+      fc.property(size(20), size(12), size(40), size(3), size(40), (rows, targets, edges, heads, each) => {
+        const ids = (values: Int32Array): Sample => ({ values, shape: [values.length], dtype: "int32" });
+        const from = Int32Array.from({ length: edges }, (_, i) => (i * 7919) % rows);
+        const to = Int32Array.from({ length: edges }, (_, i) => (i * 104729) % targets).sort();
+        const starts = Int32Array.from({ length: targets + 1 }, (_, n) => to.filter((t) => t < n).length);
+        const order = Int32Array.from({ length: edges }, (_, i) => edges - 1 - i);
+        const [x, weights] = [sample([rows, heads * each]), sample([edges, heads])];
+        const graph = { index: ids(from), starts: ids(starts) };
+        agree("UnmaskEdgeSum", { x, ...graph }, { heads });
+        agree("UnmaskEdgeSum", { x, ...graph, weights, order: ids(order) }, { heads });
+        const a = sample([targets, heads * each]);
+        agree("UnmaskEdgeDot", { a, b: x, to: ids(to), from: ids(from) }, { heads }, 3e-6, 1);
+        agree("UnmaskEdgeSoftmax", { x: weights, starts: ids(starts) }, {});
+        agree(
+          "UnmaskEdgeSoftmaxGrad",
+          { dy: weights, y: sample([edges, heads]), starts: ids(starts) },
+          {},
+          3e-6,
+          1,
+        );
+        agree("UnmaskDropout", { x }, { seed: 4_000_000_000 + edges, rate: 0.3 }, 0);
+      }),
+    );
+  });
+
   it("UnmaskConv2d and its gradients", () => {
     const pair = (max: number) => fc.tuple(size(max), size(max));
     const shapes = fc.record({
