@@ -42,9 +42,10 @@ const samples = (count: number, random: Random): AudioSample[] =>
     channels: 1,
   }));
 
+const small = { ...config, patchSize: [4, 2], width: 8, decoderWidth: 8 } satisfies typeof config; // 4 x 4 patches
 const variants = [
-  config,
-  { ...config, decoder: "local", masking: "time-frequency", windowSize: [2, 2] },
+  small,
+  { ...small, decoder: "local", masking: "time-frequency", windowSize: [2, 2] },
 ] satisfies (typeof config & Parameters<typeof createModel<typeof audioMae>>[1])[];
 
 for (const variant of variants)
@@ -52,7 +53,7 @@ for (const variant of variants)
     method: audioMae,
     config: variant,
     samples,
-    features: 16,
+    features: 8,
     overfits: 0.8,
     withNoiseAtVisible(model, batch, random) {
       const { params, config } = model as Model<AudioMaeConfig, AudioSample, AudioMaeBatch, AudioMaeParams>;

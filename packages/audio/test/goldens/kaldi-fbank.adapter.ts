@@ -1,6 +1,7 @@
 /** torchaudio.compliance.kaldi.fbank, in single precision and in double. */
 import { toFloat32 } from "@unmask/core";
 import { type Golden, type GoldenAdapter, type GoldenResult, given, type Values } from "@unmask/testing";
+import { type AudioInput, spectrogramTensor } from "../../src/batch.js";
 import {
   type FbankOptions,
   fbank,
@@ -9,7 +10,7 @@ import {
   type Spectrogram,
 } from "../../src/features/fbank.js";
 import { melBanks } from "../../src/features/mel-banks.js";
-import { fitFrames, normaliseSpectrogram } from "../../src/features/spectrogram.js";
+import { spectrogramSample } from "../../src/features/sample-features.js";
 import { windowOf } from "../../src/features/windows.js";
 
 /** Their option names in ours; those that a golden leaves out have Kaldi's defaults. */
@@ -47,9 +48,12 @@ function run(golden: Golden): GoldenResult {
   const mean = recorded.reduce((sum, value) => sum + value, 0) / recorded.length;
   const waveform = recorded.map((value) => value - mean);
   const options = fbankOptions(golden.config);
-  const { target_length: frames, norm_mean, norm_std } = golden.config;
+  const { target_length: frames } = golden.config;
   const own = fbank(waveform, options);
-  const padded = fitFrames(own, frames);
+  const input = inputOf(options, frames, golden.config);
+  const sample = spectrogramSample([recorded], input);
+  const padded = { values: sample.values, frames, bands: sample.bands };
+  const normalised = spectrogramTensor(input, [sample]).dataSync() as Float32Array;
   const snipless = { ...options, snipEdges: false };
   const povey = { sampleRate: options.sampleRate, energy: true };
   const { size } = frameSizes(options);
@@ -58,7 +62,7 @@ function run(golden: Golden): GoldenResult {
     fbank: own,
     fbank_from_float64: own,
     fbank_padded: padded,
-    fbank_normalised: normaliseSpectrogram(padded, { mean: norm_mean, std: norm_std }),
+    fbank_normalised: { ...padded, values: normalised },
     fbank_snip_false: fbank(waveform, snipless),
     fbank_povey_energy: fbank(waveform, povey),
   };
@@ -83,6 +87,14 @@ function run(golden: Golden): GoldenResult {
     }),
   );
   return { outputs, gradients: new Map(), excluded };
+}
+
+/** How our readers make spectrograms of that form: with these options of the filterbank, and Kaldi's defaults for others. */
+function inputOf(options: FbankOptions, frames: number, config: Golden["config"]): AudioInput {
+  const { bands = 23, sampleRate = 16000, frameLength = 25, frameShift = 10, window = "povey" } = options;
+  const { lowFrequency = 20, highFrequency = 0 } = options;
+  const form = { sampleRate, frameLength, frameShift, window, lowFrequency, highFrequency, channels: 1 };
+  return { ...form, inputSize: [frames, bands], mean: config.norm_mean, std: config.norm_std };
 }
 
 const REASON = "energy near the rounding of a single-precision Fourier transform";
