@@ -27,7 +27,7 @@ export const pages: Readonly<Record<string, Parts>> = {
   "docs/cli.md": { commands, data: () => options(image.dataSchema), train: () => options(trainSchema) },
   "docs/composition.md": { data: () => options(multimodal.dataSchema) },
   ...Object.fromEntries(
-    [audio, pointcloud].map(({ name, dataSchema }) => [
+    [audio, graph, pointcloud].map(({ name, dataSchema }) => [
       `packages/${name}/README.md`,
       { data: () => options(dataSchema) },
     ]),
