@@ -93,6 +93,8 @@ export interface ModalityPackage {
   };
   /** Writes what `reconstruct` returned as `PATH.EXTENSION`, one file or several, and returns their names. */
   writeReconstruction?(reconstruction: Any, path: string): Promise<string[]>;
+  /** The method of the classifier that begins with the model's encoder; the only one there is where absent. */
+  classifierFor?(model: Model<Any, Any>): Method;
   /** A classifier that begins with the model's encoder; new parameters where the model has none. */
   createClassifier?(model: Model<Any, Any>, settings: Keys, random: Random): Model<Any, Any>;
   /** @throws UnmaskError where the files are of no known layout */

@@ -20,6 +20,7 @@ export { type ByolBatch, type ByolConfig, type ByolParams, byol } from "./method
 export { type CmaeBatch, type CmaeConfig, type CmaeParams, cmae } from "./methods/cmae.js";
 export { type ConvDaeBatch, type ConvDaeConfig, type ConvDaeParams, convDae } from "./methods/conv-dae.js";
 export { type ConvMaeBatch, type ConvMaeConfig, type ConvMaeParams, convMae } from "./methods/conv-mae.js";
+export { type ConvNetBatch, type ConvNetConfig, type ConvNetParams, convNet } from "./methods/conv-net.js";
 export { type GSimclrBatch, type GSimclrConfig, type GSimclrParams, gSimclr } from "./methods/g-simclr.js";
 export {
   type HybridDistillationBatch,

@@ -1,5 +1,5 @@
 export * from "./index.js";
-export { createVitClassifier } from "./modality/classifier.js";
+export { createImageClassifier, createVitClassifier } from "./modality/classifier.js";
 export { modality } from "./modality/index.js";
 export * from "./pictures/save-picture.js";
 export * from "./read/idx-images.js";

@@ -45,7 +45,7 @@ export async function finetune(path: string, options: FinetuneCommandOptions): P
     const { createClassifier } = modality;
     if (createClassifier === undefined) throw new UsageError(`@unmask/${modality.name} has no classifier`);
     const file = await readConfigFile(options.config);
-    const settings = readSections(modality, classifierOf(modality), file.sections, {
+    const settings = readSections(modality, classifierOf(modality, model), file.sections, {
       ...options,
       train: { epochs, batchSize },
     });
@@ -130,8 +130,10 @@ export async function finetune(path: string, options: FinetuneCommandOptions): P
   }
 }
 
-function classifierOf(modality: ModalityPackage): Method {
-  const found = modality.methods.find((method) => (method as Partial<Classifier>).logits !== undefined);
+function classifierOf(modality: ModalityPackage, model: Model): Method {
+  const found =
+    modality.classifierFor?.(model) ??
+    modality.methods.find((method) => (method as Partial<Classifier>).logits !== undefined);
   if (found === undefined) throw new UsageError(`@unmask/${modality.name} has no classifier`);
   return found;
 }

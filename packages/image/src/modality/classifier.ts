@@ -1,4 +1,4 @@
-/** A vision transformer for classification that begins with the encoder of another model. */
+/** Classifiers that begin with the encoder of another model. */
 import * as tf from "@tensorflow/tfjs";
 import {
   assign,
@@ -13,8 +13,65 @@ import {
   resolveConfig,
   tidy,
 } from "@unmask/core";
+import { convNet } from "../methods/conv-net.js";
 import { type VitConfig, vit } from "../methods/vit.js";
+import { resnetSizes } from "../nn/resnet.js";
 import { vitState } from "./encoder-state.js";
+
+/** The classifier that `createImageClassifier` makes of a model. */
+export const classifierFor = (model: Model): typeof convNet | typeof vit =>
+  convolutions(model) === undefined ? vit : convNet;
+
+/** A classifier with the weights of a model's encoder: `conv-net` of a ResNet or ConvNeXt, `vit` of a transformer. */
+export function createImageClassifier(model: Model, settings: Keys, random: Random): Model {
+  return classifierFor(model) === convNet
+    ? createConvClassifier(model, settings, random)
+    : createVitClassifier(model, settings, random);
+}
+
+/** A model's convolutional encoder as it stands in its tree: SparK's in a place of its own, others' at the top. */
+function convolutions({ params }: Model): object | undefined {
+  const { sparse_encoder: sparse } = params as { readonly sparse_encoder?: { readonly sp_cnn: object } };
+  if (sparse !== undefined) return sparse.sp_cnn;
+  return "layer1" in params || "stages" in params ? params : undefined;
+}
+
+/** Keys of a convolutional encoder's config that its classifier has too. */
+const CONVOLUTIONAL = [
+  ...["imageSize", "channels", "mean", "std"],
+  ...["network", "width", "blocks", "bottleneck", "stem", "stemPatch", "layerScale"],
+];
+
+/**
+ * A `conv-net` with the weights of a SparK or contrastive encoder, or of another `conv-net`. The head is new where the
+ * number of classes differs.
+ * @param settings keys of the classifier's config; `classes` is among them
+ */
+export function createConvClassifier(model: Model, settings: Keys, random: Random): Model {
+  const source = model.config as Keys;
+  const known = model.method.id === convNet.id ? Object.keys(source) : CONVOLUTIONAL;
+  const inherited = pick({ ...source, ...backboneKeys(source) }, known);
+  const config = resolveConfig(convNet, { ...RECIPE, ...inherited, ...settings } as object);
+  const params = tidy(() => convNet.init(config, random));
+  const flat = flatten(convolutions(model)!);
+  const values = new Map<string, tf.Tensor>();
+  for (const [path, own] of flatten(params)) {
+    const value = flat.get(path);
+    const newHead = /^(head\.)?fc\./.test(path) && value?.shape[0] !== own.shape[0];
+    if (value !== undefined && !newHead) values.set(path, value);
+  }
+  assign(params, values, { strict: false });
+  return bindModel(convNet, config, params) as unknown as Model;
+}
+
+/** The encoder of a contrastive method's config in the keys of `conv-net`. */
+function backboneKeys({ backbone, stemWidth }: Keys): Keys {
+  const size = resnetSizes[backbone as keyof typeof resnetSizes] as Keys | undefined;
+  return size === undefined ? {} : { network: "resnet", ...size, width: stemWidth };
+}
+
+const pick = (source: Keys, keys: readonly string[]): Keys =>
+  Object.fromEntries(keys.flatMap((key) => (source[key] === undefined ? [] : [[key, source[key]]])));
 
 /** Keys of an encoder's config that its classifier has too. */
 const SHARED = [

@@ -5,6 +5,7 @@ import { byol } from "../methods/byol.js";
 import { cmae } from "../methods/cmae.js";
 import { convDae } from "../methods/conv-dae.js";
 import { convMae } from "../methods/conv-mae.js";
+import { convNet } from "../methods/conv-net.js";
 import { gSimclr } from "../methods/g-simclr.js";
 import { hybridDistillation } from "../methods/hybrid-distillation.js";
 import { mae } from "../methods/mae.js";
@@ -19,7 +20,7 @@ import { swav } from "../methods/swav.js";
 import { vit } from "../methods/vit.js";
 import { gridImages, pictureGrid } from "../pictures/grid.js";
 import { savePicture } from "../pictures/save-picture.js";
-import { createVitClassifier } from "./classifier.js";
+import { classifierFor, createImageClassifier } from "./classifier.js";
 import { configureImages } from "./configure.js";
 import { imageDataSchema, openImages, rawPixels } from "./data.js";
 import { exportImageModel, importImageModel } from "./foreign.js";
@@ -44,6 +45,7 @@ export const modality: ModalityPackage = {
     swav,
     mrMae,
     hybridDistillation,
+    convNet,
     vit,
   ],
   defaultMethod: mae.id,
@@ -56,7 +58,8 @@ export const modality: ModalityPackage = {
     await savePicture(file, pictureGrid(await gridImages(reconstruction)));
     return [file];
   },
-  createClassifier: createVitClassifier,
+  classifierFor,
+  createClassifier: createImageClassifier,
   importModel: importImageModel,
   exportModel: exportImageModel,
 };
