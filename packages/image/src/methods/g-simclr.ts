@@ -56,8 +56,14 @@ export interface GSimclrConfig extends BackboneConfig {
 
 const schema = z.strictObject({
   ...backboneShape,
-  backbone: backboneShape.backbone.removeDefault().default("resnet18"),
-  stem: backboneShape.stem.removeDefault().default("small"),
+  backbone: backboneShape.backbone
+    .removeDefault()
+    .default("resnet18")
+    .describe("encoder: a vision transformer or a ResNet"),
+  stem: backboneShape.stem
+    .removeDefault()
+    .default("small")
+    .describe("first layers of a ResNet; imagenet for pictures of 224 pixels or so"),
   projectionWidths: z
     .array(count)
     .min(1)
