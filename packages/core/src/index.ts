@@ -21,6 +21,16 @@ export { findStateDict, isRawTensor, parseTorch, type TorchValue } from "./io/to
 export * from "./losses/index.js";
 export * from "./masking/index.js";
 export * from "./method.js";
+export {
+  energyDifference,
+  type MetropolisOptions,
+  metropolis,
+  type RegularisedAutoEncoderConfig,
+  type RegularisedAutoEncoderParams,
+  regularisedAutoEncoder,
+  score,
+  scoreJacobian,
+} from "./methods/regularised-auto-encoder.js";
 export type * from "./modality.js";
 export * from "./model.js";
 export * from "./nn/index.js";
