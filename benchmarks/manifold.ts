@@ -160,7 +160,7 @@ async function draw(
       return `<line x1="${at(x)}" y1="${at(y)}" x2="${at(x + dx * scale)}" y2="${at(y + dy * scale)}" marker-end="url(#a)"/>`;
     })
     .join("");
-  const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 600 625" width="600" height="625"><defs><marker id="a" viewBox="0 0 6 6" refX="5" refY="3" markerWidth="5" markerHeight="5" orient="auto"><path d="M0 0L6 3L0 6z" fill="#555"/></marker></defs><rect width="100%" height="100%" fill="#fff"/>${dots(data.subarray(0, 3000), "#9bc", 1.3)}<g stroke="#555" stroke-width="0.8">${arrows}</g>${dots(samples, "#d33", 2.2)}<text x="12" y="615" font-family="sans-serif" font-size="13">${name}: data, r(x) - x (long arrows shortened), and samples by Metropolis-Hastings (red)</text></svg>\n`;
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 600 625" width="600" height="625"><defs><marker id="a" viewBox="0 0 6 6" refX="5" refY="3" markerWidth="5" markerHeight="5" orient="auto"><path d="M0 0L6 3L0 6z" fill="#555"/></marker></defs><rect width="100%" height="100%" fill="#fff"/>${dots(data.subarray(0, 3000), "#9bc", 1.3)}<g stroke="#555" stroke-width="0.8">${arrows}</g>${dots(samples, "#d33", 2.2)}<text x="12" y="615" font-family="sans-serif" font-size="12">${name}: data (blue), r(x) - x (long arrows shortened), Metropolis-Hastings samples (red)</text></svg>\n`;
   await mkdir(args.out, { recursive: true });
   await writeFile(join(args.out, `${name}.svg`), svg);
 }
