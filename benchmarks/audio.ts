@@ -3,7 +3,7 @@
  *
  * digits: pretrains an AudioMAE on spoken digits (DIR holds the wav files of the free spoken digit dataset, named
  *   {digit}_{speaker}_{take}.wav) without their labels, on takes 5 and up, then measures its features on takes 0-4, the
- *   data set's own test split: logistic regression and kNN on [class token, mean of patches], beside a random encoder and
+ *   data set's own test split: logistic regression and kNN on the mean over time of each frequency's tokens, beside a random encoder and
  *   the mean and deviation of each mel band; with --finetune also the accuracy of the whole network trained on the labels.
  * speed: reads the recordings of DIR from disk to spectrograms and prints how long that takes beside the training step of
  *   a model of that input, for two sizes of model.
@@ -120,8 +120,8 @@ async function digits(): Promise<void> {
     const out = join(args.out, `digits-${seed}`);
     const model = await pretrained(config, train, seed, out);
     const random = createModel(audioMae, config, { seed: seed + 1000 });
-    await measure("pretrained", (samples) => model.encode(samples, { pool: "cls+mean" }));
-    await measure("random encoder", (samples) => random.encode(samples, { pool: "cls+mean" }));
+    await measure("pretrained", (samples) => model.encode(samples));
+    await measure("random encoder", (samples) => random.encode(samples));
     if (args.finetune)
       for (const [name, encoder] of [
         ["fine-tuned", model],

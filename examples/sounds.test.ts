@@ -41,7 +41,7 @@ it("pretrain-sounds.ts trains, keeps a run and measures its features", async () 
   const lines = output.trim().split("\n");
   const losses = lines.slice(0, 30).map((line) => Number(line.split(" ")[1]));
   expect(losses.at(-1)).toBeLessThan(losses[0]! * 0.9);
-  expect(lines[30]).toBe("16 recordings, 192 features each");
+  expect(lines[30]).toBe("16 recordings, 768 features each");
   expect(lines[31]).toMatch(/^kNN among themselves (1|0\.\d+)$/);
   expect(existsSync(join(project, "runs", "sounds", "latest"))).toBe(true);
 }, 300_000);

@@ -45,7 +45,7 @@ const samples = (count: number, random: Random): AudioSample[] =>
 const small = { ...config, patchSize: [4, 2], width: 8, decoderWidth: 8 } satisfies typeof config; // 4 x 4 patches
 const variants = [
   small,
-  { ...small, decoder: "local", masking: "time-frequency", windowSize: [2, 2] },
+  { ...small, features: "all", decoder: "local", masking: "time-frequency", windowSize: [2, 2] },
 ] satisfies (typeof config & Parameters<typeof createModel<typeof audioMae>>[1])[];
 
 for (const variant of variants)
@@ -53,7 +53,7 @@ for (const variant of variants)
     method: audioMae,
     config: variant,
     samples,
-    features: 8,
+    features: variant === small ? 4 * 8 : 8,
     overfits: 0.8,
     withNoiseAtVisible(model, batch, random) {
       const { params, config } = model as Model<AudioMaeConfig, AudioSample, AudioMaeBatch, AudioMaeParams>;
@@ -97,6 +97,24 @@ await onEveryEngine("audio-mae", () => {
     );
     expect(changed.slice(16, 24)).toContain(true); // rows 4 and 5, through the shifted window of rows 2 to 5
     expect(changed.slice(24)).not.toContain(true); // rows 6 and 7 lie beside rows 0 and 1 by the shift only
+  });
+
+  it("takes the mean of recorded time for each frequency, whatever the padding is", () => {
+    const model = createModel(audioMae, config);
+    const [sample] = samples(1, createRandom(1));
+    const short = { ...sample!, recorded: 5 }; // three of eight time steps of patches
+    const tokens = model.encode([short], { pool: "tokens" }).arraySync() as number[][][]; // time first, four bands
+    const features = model.encode([short]).arraySync() as number[][];
+    expect(features[0]).toHaveLength(4 * 16);
+    for (const [band, channel] of [
+      [0, 3],
+      [3, 15],
+    ] as const) {
+      const mean = [0, 1, 2].reduce((sum, time) => sum + tokens[0]![4 * time + band]![channel]! / 3, 0);
+      expect(features[0]![16 * band + channel]).toBeCloseTo(mean, 5);
+    }
+    const both = model.encode([short], { pool: "cls+mean" });
+    expect(both.shape).toEqual([1, 16 + 64]);
   });
 
   it("shows visible patches as they are and draws nothing from hidden ones unless asked", () => {

@@ -49,7 +49,7 @@ import {
 } from "@unmask/core";
 import { z } from "zod";
 import { type AudioInput, audioGrid, audioInputShape, sizeSchema, spectrogramTensor } from "../batch.js";
-import { poolTokens } from "../pool.js";
+import { poolBands, poolTokens } from "../pool.js";
 import { type AudioReconstruction, reconstruction } from "../reconstruction.js";
 import type { AudioSample } from "../sample.js";
 import { count, type EncoderConfig, encoderShape, encoderSizes, hiddenWidth } from "../transformer-config.js";
@@ -67,6 +67,7 @@ export interface AudioMaeConfig extends AudioInput, EncoderConfig {
   readonly windowSize: readonly [number, number];
   readonly normalisePatches: boolean;
   readonly positions: "reference" | "aligned";
+  readonly features: "bands" | "all";
 }
 
 const ratio = (value: number) => z.number().min(0).lt(1).default(value);
@@ -100,6 +101,12 @@ const schema = z.strictObject({
     .default("reference")
     .describe(
       "layout of the position table: the reference's, swapped on grids that are not square, or that of the tokens",
+    ),
+  features: z
+    .enum(["bands", "all"])
+    .default("bands")
+    .describe(
+      "what features are the mean of: tokens of each frequency over recorded time, side by side, or all tokens (the paper's)",
     ),
 }) satisfies z.ZodType<AudioMaeConfig>;
 
@@ -267,7 +274,9 @@ function encode(
   { pool = "mean" }: EncodeOptions = {},
 ) {
   const patches = patchify(spectrogramTensor(config, samples), config.patchSize);
-  return poolTokens(encodeTokens(params, config, embedPatches(params, patches)), pool);
+  const tokens = encodeTokens(params, config, embedPatches(params, patches));
+  if (config.features === "all") return poolTokens(tokens, pool);
+  return poolBands(tokens, pool, { samples, grid: audioGrid("audio-mae", config) });
 }
 
 function reconstruct(
