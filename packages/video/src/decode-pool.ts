@@ -46,7 +46,11 @@ export const defaultThreads = () => Math.min(4, Math.max(1, availableParallelism
 
 /** Loads the thread's program where this package runs from its sources; threads do not inherit what loads those. */
 function typescriptWorker(): string {
-  const loader = pathToFileURL(createRequire(import.meta.url).resolve("tsx/esm/api").replace(/cjs$/, "mjs")).href;
+  const loader = pathToFileURL(
+    createRequire(import.meta.url)
+      .resolve("tsx/esm/api")
+      .replace(/cjs$/, "mjs"),
+  ).href;
   return `import(${JSON.stringify(loader)}).then(({ tsImport }) => tsImport("./decode-worker.ts", ${JSON.stringify(import.meta.url)}))`;
 }
 

@@ -130,15 +130,21 @@ class Search {
       if (this.beforeTime !== undefined || this.fromStart || this.currentTime === undefined) break;
       this.seek(Math.max(0, time - back)); // the format's index led beyond the frame
     }
+    const slack = Math.max(0.5, 3 * this.frameTime);
     const past = this.currentTime !== undefined && this.currentTime > latest;
-    if (past) return this.beforeTime === undefined ? this.current : this.before;
-    if (this.currentTime === undefined || time - this.currentTime > Math.max(0.5, 3 * this.frameTime)) {
+    if (past && this.beforeTime !== undefined) {
+      const shown = Number(this.before.duration) * this.seconds; // 0 where the format does not tell
+      if (shown > 0 && time - this.beforeTime > shown + slack) throw undecodable(time);
+      return this.before;
+    }
+    if (this.currentTime === undefined || time - this.currentTime > slack) {
       const end =
         this.currentTime === undefined ? "before its first frame" : `after ${this.currentTime.toFixed(2)} s`;
       throw new VideoFileError(
         `ends ${end}, where it should hold ${seconds.toFixed(2)} s; it is damaged or cut short`,
       );
     }
+    if (this.currentTime - time > slack) throw undecodable(time);
     return this.current;
   }
 
@@ -192,6 +198,9 @@ class Search {
     this.fromStart = time <= 0;
   }
 }
+
+const undecodable = (time: number) =>
+  new VideoFileError(`has no frame that can be decoded at ${time.toFixed(2)} s; it is damaged`);
 
 /** Length in seconds and average rate; where the header does not tell, packets are counted without decoding them. */
 function lengthOf(
