@@ -30,7 +30,7 @@ export interface GroupingOptions {
 }
 
 /** Groups of every sample on the host, relative to their centres. */
-export function groupSamples(
+function groupSamples(
   name: string,
   samples: readonly PointSample[],
   { groups, groupSize }: GroupingOptions,

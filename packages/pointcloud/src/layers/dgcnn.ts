@@ -83,7 +83,7 @@ function applyEdgeConv(
  * @param x [B, N, C]
  * @returns rows of [B * N]: [B, N, k]
  */
-export function featureNeighbours(x: tf.Tensor3D, k: number): Int32Array {
+function featureNeighbours(x: tf.Tensor3D, k: number): Int32Array {
   const [batch, count] = x.shape;
   expect(
     k <= count,

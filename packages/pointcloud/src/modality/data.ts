@@ -34,8 +34,6 @@ export const pointDataSchema = z.strictObject({
     .describe("key of the list that holds the class; cls, label or class when not given"),
 });
 
-export type PointData = z.output<typeof pointDataSchema>;
-
 /** A folder of clouds and meshes, single files, or an npz of many clouds (or a folder that holds one). */
 export function openPoints(source: Source, { config, data, classes }: OpenOptions): Dataset<PointSample> {
   const { list, labelKey, ...view } = pointDataSchema.parse(data);

@@ -7,7 +7,7 @@ import { groupPoints } from "../../src/geometry/groups.js";
 import type { GroupEncoderConfig } from "../../src/layers/group-encoder.js";
 
 /** Recorded clouds: inputs.points [B, N, 3] */
-export function clouds(golden: Golden): Float32Array[] {
+function clouds(golden: Golden): Float32Array[] {
   const { shape } = given(golden.inputs, "points");
   const values = toFloat32(given(golden.inputs, "points"));
   const size = shape[1]! * 3;
