@@ -120,10 +120,12 @@ describe("point-mae", () => {
     own.dispose();
   });
 
-  it("says how many points it needs", () => {
+  it("says how many points it needs, and which coordinate is none", () => {
     const own = model();
     const few = [{ points: clouds[0]!.points.slice(0, 18) }];
     expect(() => own.prepare(few, createRandom(0))).toThrow("need a cloud of at least 8 points, got 6");
+    const broken = [{ points: clouds[0]!.points.map((value, i) => (i === 7 ? Number.NaN : value)) }];
+    expect(() => own.encode(broken)).toThrow("coordinate y of point 2 is NaN");
     own.dispose();
   });
 });
