@@ -13,6 +13,7 @@ export * from "./fusion.js";
 export * from "./join-tokens.js";
 export * from "./methods/av-mae.js";
 export * from "./methods/croma.js";
+export { type HicmaeBatch, type HicmaeConfig, type HicmaeParams, hicmae } from "./methods/hicmae.js";
 export * from "./methods/mind-eye.js";
 export * from "./methods/multi-mae.js";
 export * from "./mix-contrast.js";

@@ -4,10 +4,11 @@ import { compareGolden, type GoldenAdapter, onEveryEngine, readGolden } from "@u
 import { expect, it } from "vitest";
 import * as avMae from "./goldens/av-mae.adapter.js";
 import * as croma from "./goldens/croma.adapter.js";
+import * as hicmae from "./goldens/hicmae.adapter.js";
 import * as mindEye from "./goldens/mind-eye.adapter.js";
 import * as multiMae from "./goldens/multi-mae.adapter.js";
 
-const adapters: GoldenAdapter[] = [avMae, croma, mindEye, multiMae].flatMap((module) =>
+const adapters: GoldenAdapter[] = [avMae, croma, hicmae, mindEye, multiMae].flatMap((module) =>
   Object.values(module),
 );
 const root = fileURLToPath(new URL("./goldens/", import.meta.url));

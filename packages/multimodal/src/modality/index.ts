@@ -3,6 +3,7 @@ import { type ModalityPackage, UnmaskError } from "@unmask/core";
 import { importCroma, isCroma } from "../checkpoints/croma.js";
 import { avMae } from "../methods/av-mae.js";
 import { croma } from "../methods/croma.js";
+import { hicmae } from "../methods/hicmae.js";
 import { mindEye } from "../methods/mind-eye.js";
 import { multiMae } from "../methods/multi-mae.js";
 import { writeMultimodalPictures } from "../pictures/write-pictures.js";
@@ -12,7 +13,7 @@ import { alignedDataSchema, openAligned, rawParts } from "./data.js";
 export const modality: ModalityPackage = {
   name: "multimodal",
   samples: "aligned samples",
-  methods: [avMae, croma, multiMae, mindEye],
+  methods: [avMae, hicmae, croma, multiMae, mindEye],
   defaultMethod: avMae.id,
   dataSchema: alignedDataSchema,
   configure: configureAligned,

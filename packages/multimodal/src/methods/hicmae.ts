@@ -1,0 +1,600 @@
+/**
+ * HiCMAE: Hierarchical Contrastive Masked Autoencoder for Self-Supervised Audio-Visual Emotion Recognition. Sun, Lian, Liu,
+ * Tao, Information Fusion 2024, https://arxiv.org/abs/2401.05698
+ *
+ *   loss = MSE_video + MSE_audio + w sum_l 1/2 [ CE(V_l A_l^T / tau) + CE(A_l V_l^T / tau) ]
+ *
+ * Two encoders meet in blocks of cross-attention; each decoder looks back, deepest first, at what its encoder knew halfway;
+ * and the same halfway features of picture and sound are contrasted. MSE is over hidden tokens, N-chan targets.
+ * The reference's quirks, kept: halfway features pass the encoder's own final norm; the projection to the decoder is
+ * shared by them and the final tokens and has no bias; both modalities of a fusion block see the other's old tokens;
+ * decoders see visible tokens first, then mask tokens; keys have no bias; the temperature is fixed; negatives are the
+ * batch's own. `frameDifference` (on in the published recipe) replaces the second frame of each normalised cube by its
+ * difference from the first.
+ */
+import * as tf from "@tensorflow/tfjs";
+import {
+  applyBlock,
+  applyLayerNorm,
+  applyLinear,
+  applyMlp,
+  applyPatchEmbed,
+  applySelfAttention,
+  attention,
+  type BlockParams,
+  constant,
+  type EncodeOptions,
+  expect,
+  infoNce,
+  initBlock,
+  initLayerNorm,
+  initLinear,
+  initPatchEmbed,
+  type LayerNormParams,
+  type LinearParams,
+  linear,
+  type Mask,
+  type Method,
+  mse,
+  normaliseChannels,
+  type PatchEmbedParams,
+  parameter,
+  patchGrid,
+  patchify,
+  type Random,
+  randomMask,
+  sinCos1d,
+  takeRows,
+  truncatedNormal,
+  tubeMask,
+  uniform,
+} from "@unmask/core";
+import { z } from "zod";
+import { count, ratio } from "../config.js";
+import { encodeByPresence } from "../encode-by-presence.js";
+import { type MultimodalReconstruction, partPictures } from "../part-pictures.js";
+import { type AlignedSample, stackParts } from "../sample.js";
+
+export interface HicmaeConfig {
+  readonly video: {
+    readonly size: readonly [number, number, number];
+    readonly patch: readonly [number, number, number];
+  };
+  readonly audio: { readonly size: readonly [number, number]; readonly patch: readonly [number, number] };
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+  readonly width: number;
+  readonly depth: number;
+  readonly heads: number;
+  readonly fusionDepth: number;
+  readonly fusionHeads: number;
+  readonly decoderWidth: number;
+  readonly decoderDepth: number;
+  readonly decoderHeads: number;
+  readonly mlpRatio: number;
+  readonly qkvBias: boolean;
+  readonly epsilon: number;
+  readonly halfway: readonly number[];
+  readonly videoMaskRatio: number;
+  readonly audioMaskRatio: number;
+  readonly normaliseVideo: boolean;
+  readonly normaliseAudio: boolean;
+  readonly frameDifference: boolean;
+  readonly contrastWeight: number;
+  readonly temperature: number;
+}
+
+const triple = z.tuple([count, count, count]).readonly();
+const pair = z.tuple([count, count]).readonly();
+
+const schema = z.strictObject({
+  video: z
+    .strictObject({ size: triple, patch: triple })
+    .default({ size: [16, 160, 160], patch: [2, 16, 16] })
+    .describe("clip of [frames, height, width] in colour, and one token of it"),
+  audio: z
+    .strictObject({ size: pair, patch: pair })
+    .default({ size: [256, 128], patch: [16, 16] })
+    .describe("spectrogram of [frames, mel bands], and one token of it"),
+  mean: z.array(z.number()).length(3).readonly().default([0.485, 0.456, 0.406]).describe("of the colours"),
+  std: z
+    .array(z.number().positive())
+    .length(3)
+    .readonly()
+    .default([0.229, 0.224, 0.225])
+    .describe("of the colours"),
+  width: count.default(512).describe("width of the encoders' tokens"),
+  depth: count.default(10).describe("blocks of each encoder"),
+  heads: count.default(8).describe("attention heads of each encoder"),
+  fusionDepth: count.default(2).describe("blocks in which the modalities see each other"),
+  fusionHeads: count.default(8).describe("attention heads of these"),
+  decoderWidth: count.default(384).describe("width of the decoders' tokens"),
+  decoderDepth: count.default(4).describe("blocks of each decoder; one more than halfway has entries"),
+  decoderHeads: count.default(6).describe("decoder attention heads"),
+  mlpRatio: z.number().positive().default(4).describe("hidden width of the MLPs over the width"),
+  qkvBias: z.boolean().default(true).describe("bias of queries and values; keys have none"),
+  epsilon: z.number().positive().default(1e-6).describe("epsilon of the layer norms"),
+  halfway: z
+    .array(z.int().min(0))
+    .readonly()
+    .default([3, 6, 9])
+    .describe("encoder blocks, from 0, that are contrasted and that the decoders look back at"),
+  videoMaskRatio: ratio("share of the places of a clip hidden, in all frames").default(0.9),
+  audioMaskRatio: ratio("share of the spectrogram's patches hidden").default(0.8),
+  normaliseVideo: z
+    .boolean()
+    .default(true)
+    .describe("targets with mean and deviation of each cube's channel taken out"),
+  normaliseAudio: z.boolean().default(true).describe("the same of the spectrogram's patches"),
+  frameDifference: z
+    .boolean()
+    .default(true)
+    .describe("the second frame of a cube's target is its difference from the first"),
+  contrastWeight: z.number().min(0).default(0.0025).describe("w of the contrast"),
+  temperature: z.number().positive().default(0.07).describe("tau of the contrast"),
+}) satisfies z.ZodType<HicmaeConfig>;
+
+const presets = {
+  tiny: {
+    ...{ width: 96, depth: 4, heads: 4, fusionDepth: 1, fusionHeads: 4, halfway: [1, 3] },
+    ...{ decoderWidth: 64, decoderDepth: 3, decoderHeads: 4 },
+  },
+  small: { width: 384, heads: 6, fusionHeads: 6, decoderWidth: 192, decoderHeads: 3 },
+  base: {},
+} satisfies Record<string, Partial<HicmaeConfig>>;
+
+/** Cross-attention before the self-attention of a plain block. */
+export interface CrossBlockParams extends BlockParams {
+  /** Of the tokens. */
+  readonly cross_norm1: LayerNormParams;
+  /** Of what they look at. */
+  readonly cross_norm2: LayerNormParams;
+  readonly cross_attn: {
+    readonly q: LinearParams;
+    /** [2D, D]: keys, values */
+    readonly kv: LinearParams;
+    readonly q_bias?: tf.Variable;
+    readonly v_bias?: tf.Variable;
+    readonly proj: LinearParams;
+  };
+}
+
+interface EncoderParams {
+  readonly patch_embed: PatchEmbedParams;
+  readonly blocks: readonly BlockParams[];
+  readonly norm: LayerNormParams;
+}
+
+interface DecoderParams {
+  /** The first plain, the others with cross-attention. */
+  readonly blocks: readonly (BlockParams | CrossBlockParams)[];
+  readonly norm: LayerNormParams;
+  readonly head: LinearParams;
+}
+
+export interface HicmaeParams {
+  readonly encoder: EncoderParams;
+  readonly encoder_audio: EncoderParams;
+  readonly encoder_fusion: {
+    readonly blocks: readonly CrossBlockParams[];
+    readonly blocks_audio: readonly CrossBlockParams[];
+    readonly norm: LayerNormParams;
+    readonly norm_audio: LayerNormParams;
+  };
+  readonly encoder_to_decoder: LinearParams;
+  readonly encoder_to_decoder_audio: LinearParams;
+  /** [1, 1, decoder D] */
+  readonly mask_token: tf.Variable;
+  readonly mask_token_audio: tf.Variable;
+  readonly decoder: DecoderParams;
+  readonly decoder_audio: DecoderParams;
+}
+
+export interface HicmaeBatch {
+  /** [B, T, H, W, 3], normalised */
+  readonly video: tf.Tensor5D;
+  /** [B, frames, mel, 1] */
+  readonly audio: tf.Tensor4D;
+  readonly videoMask: Mask;
+  readonly audioMask: Mask;
+}
+
+function init(config: HicmaeConfig, random: Random): HicmaeParams {
+  const { width, depth, fusionDepth, decoderWidth, decoderDepth, halfway, video, audio } = config;
+  expect(
+    halfway.length === decoderDepth - 1 && halfway.every((block) => block < depth),
+    () =>
+      `hicmae: halfway [${halfway}] must name decoderDepth - 1 = ${decoderDepth - 1} of the blocks 0 to ${depth - 1}`,
+  );
+  const encoder = (patch: readonly number[], channels: number): EncoderParams => {
+    const values = patch.reduce((a, b) => a * b, channels);
+    return {
+      patch_embed: initPatchEmbed(random, { patch, channels, width, init: uniform(1 / Math.sqrt(values)) }),
+      blocks: Array.from({ length: depth }, () => plainBlock(config, width, random)),
+      norm: initLayerNorm(width),
+    };
+  };
+  const decoder = (values: number): DecoderParams => ({
+    blocks: Array.from({ length: decoderDepth }, (_, i) =>
+      i === 0 ? plainBlock(config, decoderWidth, random) : crossBlock(config, decoderWidth, random),
+    ),
+    norm: initLayerNorm(decoderWidth),
+    head: initLinear(random, decoderWidth, values),
+  });
+  const fusion = () => Array.from({ length: fusionDepth }, () => crossBlock(config, width, random));
+  const token = () => parameter(truncatedNormal(0.02, 0.02)([1, 1, decoderWidth], random));
+  return {
+    encoder: encoder(video.patch, 3),
+    encoder_audio: encoder(audio.patch, 1),
+    encoder_fusion: {
+      blocks: fusion(),
+      blocks_audio: fusion(),
+      norm: initLayerNorm(width),
+      norm_audio: initLayerNorm(width),
+    },
+    encoder_to_decoder: initLinear(random, width, decoderWidth, { bias: false }),
+    encoder_to_decoder_audio: initLinear(random, width, decoderWidth, { bias: false }),
+    mask_token: token(),
+    mask_token_audio: token(),
+    decoder: decoder(video.patch.reduce((a, b) => a * b, 3)),
+    decoder_audio: decoder(audio.patch[0] * audio.patch[1]),
+  };
+}
+
+function plainBlock({ mlpRatio, qkvBias }: HicmaeConfig, width: number, random: Random): BlockParams {
+  const hidden = Math.trunc(width * mlpRatio + 1e-6);
+  return initBlock(random, { width, hidden, qkvBias: qkvBias ? "query-value" : "none" });
+}
+
+function crossBlock(config: HicmaeConfig, width: number, random: Random): CrossBlockParams {
+  const zeros = () => parameter(tf.zeros([width]));
+  return {
+    ...plainBlock(config, width, random),
+    cross_norm1: initLayerNorm(width),
+    cross_norm2: initLayerNorm(width),
+    cross_attn: {
+      q: initLinear(random, width, width, { bias: false }),
+      kv: initLinear(random, width, 2 * width, { bias: false }),
+      ...(config.qkvBias && { q_bias: zeros(), v_bias: zeros() }),
+      proj: initLinear(random, width, width),
+    },
+  };
+}
+
+function prepare(config: HicmaeConfig, samples: readonly AlignedSample[], random: Random): HicmaeBatch {
+  samples.forEach(({ parts }, i) => {
+    expect(
+      parts.video !== undefined && parts.audio !== undefined,
+      () =>
+        `hicmae: sample ${i} has ${Object.keys(parts).join(", ")}; to train it takes video and audio of each`,
+    );
+  });
+  const batch = samples.length;
+  const grid = patchGrid(config.video.size, config.video.patch) as [number, number, number];
+  const [rows, columns] = patchGrid(config.audio.size, config.audio.patch) as [number, number];
+  return {
+    video: videoTensor(config, samples),
+    audio: audioTensor(config, samples),
+    videoMask: tubeMask({ batch, grid, ratio: config.videoMaskRatio }, random.child("video")),
+    audioMask: randomMask(
+      { batch, tokens: rows * columns, ratio: config.audioMaskRatio },
+      random.child("audio"),
+    ),
+  };
+}
+
+function videoTensor({ video, mean, std }: HicmaeConfig, samples: readonly AlignedSample[]): tf.Tensor5D {
+  const values = stackParts(samples, "video", [...video.size, 3]);
+  return tf.div(tf.sub(values, tf.tensor1d([...mean])), tf.tensor1d([...std]));
+}
+
+const audioTensor = ({ audio }: HicmaeConfig, samples: readonly AlignedSample[]) =>
+  stackParts(samples, "audio", [...audio.size, 1]) as tf.Tensor4D;
+
+function loss(params: HicmaeParams, config: HicmaeConfig, batch: HicmaeBatch) {
+  const { video, audio } = predict(params, config, batch);
+  const [videoLoss, audioLoss] = [mse(video.prediction, video.target), mse(audio.prediction, audio.target)];
+  const contrast = video.halfway
+    .map((level, i) =>
+      infoNce(tf.mean(level, 1), tf.mean(audio.halfway[i]!, 1), { temperature: config.temperature }),
+    )
+    .reduce((sum, term) => tf.add(sum, term), tf.scalar(0));
+  const total = tf.add(tf.add(videoLoss, audioLoss), tf.mul(contrast, config.contrastWeight)) as tf.Scalar;
+  return { total, video: videoLoss, audio: audioLoss, contrast };
+}
+
+export interface Stream {
+  /** The encoder's output, [B, K, D]. */
+  readonly latent: tf.Tensor;
+  /** After the fusion, [B, K, D]. */
+  readonly fused: tf.Tensor;
+  /** Features of the blocks that `halfway` names, [B, K, D] each. */
+  readonly halfway: readonly tf.Tensor[];
+  /** [B, N - K, P] */
+  readonly prediction: tf.Tensor;
+  readonly target: tf.Tensor;
+}
+
+/** Everything between the batch and the loss, of both modalities. */
+export function predict(
+  params: HicmaeParams,
+  config: HicmaeConfig,
+  { video, audio, videoMask, audioMask }: HicmaeBatch,
+): { readonly video: Stream; readonly audio: Stream } {
+  const cubes = patchify(video, config.video.patch);
+  const patches = patchify(audio, config.audio.patch);
+  const seen = encodeStream(params.encoder, config, cubes, videoMask);
+  const heard = encodeStream(params.encoder_audio, config, patches, audioMask);
+  const fused = fuse(params, config, seen.latent, heard.latent);
+  const [fusedVideo, fusedAudio] = fused;
+  const videoTarget = constant(() => takeRows(videoTargetOf(config, cubes), videoMask.masked));
+  const audioTarget = constant(() =>
+    takeRows(
+      config.normaliseAudio ? (normaliseChannels(patches, 1) as tf.Tensor3D) : patches,
+      audioMask.masked,
+    ),
+  );
+  const {
+    encoder_to_decoder: down,
+    encoder_to_decoder_audio: downAudio,
+    mask_token,
+    mask_token_audio,
+  } = params;
+  return {
+    video: {
+      ...seen,
+      fused: fusedVideo,
+      prediction: decodeStream(
+        params.decoder,
+        config,
+        { down, token: mask_token },
+        seen.halfway,
+        fusedVideo,
+        videoMask,
+      ),
+      target: videoTarget,
+    },
+    audio: {
+      ...heard,
+      fused: fusedAudio,
+      prediction: decodeStream(
+        params.decoder_audio,
+        config,
+        { down: downAudio, token: mask_token_audio },
+        heard.halfway,
+        fusedAudio,
+        audioMask,
+      ),
+      target: audioTarget,
+    },
+  };
+}
+
+/** [B, N, P] normalised -> [B, N, P] */
+function videoTargetOf(
+  { mean, std, video, normaliseVideo, frameDifference }: HicmaeConfig,
+  cubes: tf.Tensor3D,
+): tf.Tensor3D {
+  const [batch, tokens, values] = cubes.shape;
+  const byColour = cubes.reshape([batch, tokens, values / 3, 3]);
+  const shown = tf.add(tf.mul(byColour, tf.tensor1d([...std])), tf.tensor1d([...mean])).reshape(cubes.shape); // 0 to 1
+  const target = normaliseVideo ? normaliseChannels(shown, 3) : shown;
+  if (!frameDifference) return target as tf.Tensor3D;
+  const [frames, height, width] = video.patch;
+  expect(frames === 2, () => `hicmae: frameDifference takes tokens of two frames, these have ${frames}`);
+  const [first, second] = tf.split(target.reshape([batch, tokens, 2, height * width * 3]), 2, 2) as [
+    tf.Tensor,
+    tf.Tensor,
+  ];
+  return tf.concat([first, tf.sub(second, first)], 2).reshape(cubes.shape) as tf.Tensor3D;
+}
+
+/** Tokens with their positions through all blocks: [B, N, P] -> [B, K, D]; every token where there is no mask. */
+function encodeStream(
+  { patch_embed, blocks, norm }: EncoderParams,
+  { heads, epsilon, halfway }: HicmaeConfig,
+  patches: tf.Tensor3D,
+  mask?: Mask,
+): {
+  readonly latent: tf.Tensor3D;
+  readonly halfway: readonly tf.Tensor[];
+  readonly levels: readonly tf.Tensor[];
+} {
+  const tokens = patches.shape[1];
+  const embedded = applyPatchEmbed(patch_embed, mask === undefined ? patches : takeRows(patches, mask.keep));
+  const table = positions(tokens, embedded.shape[2], mask?.keep);
+  const levels: tf.Tensor[] = [];
+  const last = blocks.reduce(
+    (x, block) => {
+      const next = applyBlock(block, x, { heads, epsilon });
+      levels.push(next);
+      return next;
+    },
+    tf.add(embedded, mask === undefined ? table : table.reshape(embedded.shape)) as tf.Tensor,
+  );
+  return {
+    latent: applyLayerNorm(norm, last, epsilon) as tf.Tensor3D,
+    halfway: halfway.map((block) => applyLayerNorm(norm, levels[block]!, epsilon)),
+    levels,
+  };
+}
+
+/** Rows of the table of all tokens: [1, N, D], or of the places given, [places, D]. */
+function positions(tokens: number, width: number, places?: Int32Array): tf.Tensor {
+  const table = sinCos1d(tokens, width);
+  return places === undefined ? table.expandDims(0) : tf.gather(table, tf.tensor1d(places, "int32"));
+}
+
+/** Blocks in which each modality looks at what the other was before the block. */
+function fuse(
+  { encoder_fusion: { blocks, blocks_audio, norm, norm_audio } }: HicmaeParams,
+  { fusionHeads: heads, epsilon }: HicmaeConfig,
+  video: tf.Tensor,
+  audio: tf.Tensor,
+): [tf.Tensor, tf.Tensor] {
+  const [v, a] = blocks.reduce<[tf.Tensor, tf.Tensor]>(
+    ([v, a], block, i) => [
+      applyCrossBlock(block, v, a, { heads, epsilon }),
+      applyCrossBlock(blocks_audio[i]!, a, v, { heads, epsilon }),
+    ],
+    [video, audio],
+  );
+  return [applyLayerNorm(norm, v, epsilon), applyLayerNorm(norm_audio, a, epsilon)];
+}
+
+/** x + cross(x, context), then + attn, then + mlp, each after a norm: [B, N, D], [B, M, D] -> [B, N, D] */
+function applyCrossBlock(
+  params: CrossBlockParams,
+  x: tf.Tensor,
+  context: tf.Tensor,
+  { heads, epsilon }: { heads: number; epsilon: number },
+): tf.Tensor {
+  const { q, kv, q_bias, v_bias, proj } = params.cross_attn;
+  const width = x.shape.at(-1)!;
+  const queries = linear(x, q.weight, q_bias, { norm: { ...params.cross_norm1, epsilon } });
+  const bias = v_bias === undefined ? undefined : tf.concat([tf.zeros([width]), v_bias]);
+  const both = linear(context, kv.weight, bias, { norm: { ...params.cross_norm2, epsilon } }); // [B, M, 2D]
+  const [keys, values] = tf.split(both, 2, 2) as [tf.Tensor, tf.Tensor];
+  const crossed = applyLinear(proj, attention(queries, keys, values, { heads }), { residual: x });
+  const attended = applySelfAttention(params.attn, crossed, {
+    norm: { ...params.norm1, epsilon },
+    heads,
+    residual: crossed,
+  });
+  return applyMlp(params.mlp, attended, { norm: { ...params.norm2, epsilon }, residual: attended });
+}
+
+/** Predictions at the masked places: fused tokens [B, K, D] -> [B, N - K, P] */
+function decodeStream(
+  { blocks, norm, head }: DecoderParams,
+  { decoderWidth, decoderHeads: heads, epsilon }: HicmaeConfig,
+  { down, token }: { down: LinearParams; token: tf.Variable },
+  halfway: readonly tf.Tensor[],
+  fused: tf.Tensor,
+  mask: Mask,
+): tf.Tensor {
+  const at = (places: Int32Array) =>
+    positions(mask.tokens, decoderWidth, places).reshape([mask.batch, -1, decoderWidth]);
+  const visible = (features: tf.Tensor) => tf.add(applyLinear(down, features), at(mask.keep));
+  const input: tf.Tensor = tf.concat([visible(fused), tf.add(token, at(mask.masked))], 1);
+  const contexts = [...halfway].reverse().map(visible); // the deepest first
+  const decoded = blocks.reduce(
+    (x, block, i) =>
+      i === 0
+        ? applyBlock(block, x, { heads, epsilon })
+        : applyCrossBlock(block as CrossBlockParams, x, contexts[i - 1]!, { heads, epsilon }),
+    input,
+  );
+  const hidden = decoded.slice([0, mask.kept, 0]);
+  return applyLinear(head, applyLayerNorm(norm, hidden, epsilon));
+}
+
+/**
+ * Fused tokens' means of video and audio side by side, [B, 2D]; where a sample has one modality, the encoder's own mean
+ * stands in its place and zeros in the other's.
+ */
+function encode(
+  params: HicmaeParams,
+  config: HicmaeConfig,
+  samples: readonly AlignedSample[],
+  { pool = "mean" }: EncodeOptions = {},
+): tf.Tensor {
+  expect(
+    pool === "mean",
+    `hicmae: features are means of both modalities' tokens; pool "${pool}" is not there`,
+  );
+  return encodeByPresence(samples, ["video", "audio"], (group, present) => {
+    const of = (name: "video" | "audio") =>
+      name === "video"
+        ? encodeStream(params.encoder, config, patchify(videoTensor(config, group), config.video.patch))
+            .latent
+        : encodeStream(params.encoder_audio, config, patchify(audioTensor(config, group), config.audio.patch))
+            .latent;
+    if (present.length === 2) {
+      const fused = fuse(params, config, of("video"), of("audio"));
+      return tf.concat(
+        fused.map((tokens) => tf.mean(tokens, 1)),
+        1,
+      );
+    }
+    const own = tf.mean(of(present[0]!), 1);
+    const none = tf.zerosLike(own);
+    return tf.concat(present[0] === "video" ? [own, none] : [none, own], 1);
+  });
+}
+
+function reconstruct(
+  params: HicmaeParams,
+  config: HicmaeConfig,
+  batch: HicmaeBatch,
+): MultimodalReconstruction {
+  const { video, audio } = predict(params, config, batch);
+  const part = (
+    input: tf.Tensor,
+    { size, patch }: { size: readonly number[]; patch: readonly number[] },
+    mask: Mask,
+    stream: Stream,
+    undo: (prediction: tf.Tensor, truth: tf.Tensor) => tf.Tensor,
+  ) => {
+    const patches = patchify(input, patch);
+    const truth = takeRows(patches, mask.masked);
+    const all = tf.concat(
+      [tf.zeros([mask.batch, mask.kept, patches.shape[2]]), undo(stream.prediction, truth)],
+      1,
+    );
+    const placed = tf.gather(all.reshape([-1, patches.shape[2]]), tf.tensor1d(flatPlaces(mask), "int32"));
+    return partPictures(patches, placed.reshape(patches.shape), mask, patchGrid(size, patch), patch);
+  };
+  const shown = tf.add(tf.mul(batch.video, tf.tensor1d([...config.std])), tf.tensor1d([...config.mean]));
+  return {
+    parts: {
+      video: part(shown, config.video, batch.videoMask, video, (prediction, truth) =>
+        undoVideo(config, prediction, truth),
+      ),
+      audio: part(batch.audio, config.audio, batch.audioMask, audio, (prediction, truth) =>
+        config.normaliseAudio ? withStatistics(prediction, truth, 1) : prediction,
+      ),
+    },
+    note: "hidden tokens as predicted, with the truth's mean and deviation where targets are normalised",
+  };
+}
+
+const flatPlaces = ({ batch, tokens, restore }: Mask) =>
+  Int32Array.from({ length: batch * tokens }, (_, i) => Math.floor(i / tokens) * tokens + restore[i]!);
+
+function undoVideo(
+  { normaliseVideo, frameDifference }: HicmaeConfig,
+  prediction: tf.Tensor,
+  truth: tf.Tensor,
+): tf.Tensor {
+  let values = prediction;
+  if (frameDifference) {
+    const [first, difference] = tf.split(prediction, 2, 2) as [tf.Tensor, tf.Tensor];
+    values = tf.concat([first, tf.add(first, difference)], 2);
+  }
+  return normaliseVideo ? withStatistics(values, truth, 3) : values;
+}
+
+/** The inverse of N-chan with the truth's own statistics. */
+function withStatistics(values: tf.Tensor, truth: tf.Tensor, channels: number): tf.Tensor {
+  const [batch, tokens, width] = truth.shape as [number, number, number];
+  const split = (x: tf.Tensor) => x.reshape([batch, tokens, width / channels, channels]);
+  const { mean, variance } = tf.moments(split(truth), 2, true);
+  const deviation = tf.sqrt(tf.mul(variance, width / channels / (width / channels - 1)));
+  return tf.add(tf.mul(split(values), tf.add(deviation, 1e-6)), mean).reshape(truth.shape);
+}
+
+export const hicmae = {
+  id: "hicmae",
+  modality: "multimodal",
+  summary:
+    "Video and sound masked, fused, contrasted and decoded with looks back at every stage of their encoders",
+  paper: "Sun et al., HiCMAE, Information Fusion 2024, arXiv 2401.05698",
+  schema,
+  presets,
+  init,
+  prepare,
+  loss,
+  encode,
+  reconstruct,
+} satisfies Method<HicmaeConfig, AlignedSample, HicmaeBatch, HicmaeParams, MultimodalReconstruction>;
