@@ -21,14 +21,13 @@ import {
   type AlignedSample,
   alignedSamples,
   avMae,
-  clipBands,
   composeMethod,
   croma,
   cromaEncode,
+  cromaImages,
   cromaProjections,
   mindEye,
   multiMae,
-  stackParts,
 } from "@unmask/multimodal";
 
 export type Recorder = (what: string, value: number) => void;
@@ -75,7 +74,12 @@ const alone = (name: string, samples: readonly AlignedSample[]): AlignedSample[]
 async function sensors(run: Run): Promise<void> {
   const folder = join(run.data, "images", "sentinel_terramind");
   const tiles = 8;
-  const options = { names: { optical: "S2L2A", radar: "S1RTC" }, tiles, complete: true };
+  const options = {
+    names: { optical: "S2L2A", radar: "S1RTC" },
+    tiles,
+    bands: "scene",
+    complete: true,
+  } as const;
   const shapes = { optical: [24, 24, 12], radar: [24, 24, 2] };
   const set = alignedSamples(folder, { ...options, shapes, augment: "none" });
   const cover = alignedSamples(folder, {
@@ -91,6 +95,7 @@ async function sensors(run: Run): Promise<void> {
   );
   const labelOf = (of: (i: number) => boolean) => Int32Array.from(labels.filter((_, i) => of(i)));
   const config = {
+    bands: "as-is" as const,
     imageSize: 24,
     patchSize: 4,
     ...{ width: 64, depth: 4, heads: 4, decoderWidth: 48, decoderHeads: 4 },
@@ -104,7 +109,7 @@ async function sensors(run: Run): Promise<void> {
     const model = createModel(croma, config, { seed: run.seed });
     if (epochs > 0) await trained(model as Model<object, AlignedSample>, train, run, epochs);
     const { params } = model;
-    const stacked = (part: "optical" | "radar") => clipBands(stackParts(unseen, part, shapes[part]));
+    const stacked = (part: "optical" | "radar") => cromaImages(model.config, unseen, part);
     const { opticalGap, radarGap } = cromaEncode(params, model.config, {
       optical: stacked("optical"),
       radar: stacked("radar"),

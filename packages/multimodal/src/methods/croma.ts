@@ -71,6 +71,7 @@ export interface CromaConfig {
   readonly decoderHeads: number;
   readonly maskRatio: number;
   readonly contrastGradient: "queries" | "both";
+  readonly bands: "image" | "as-is";
 }
 
 const schema = z.strictObject({
@@ -92,6 +93,12 @@ const schema = z.strictObject({
     .default("queries")
     .describe(
       "whether the gradient of the contrast reaches its queries alone, as in the reference, or its keys too",
+    ),
+  bands: z
+    .enum(["image", "as-is"])
+    .default("image")
+    .describe(
+      "cut each band of each image at two deviations and scale it to 0-1, or take bands that are so already",
     ),
 }) satisfies z.ZodType<CromaConfig>;
 
@@ -243,11 +250,23 @@ function prepare(config: CromaConfig, samples: readonly AlignedSample[], random:
       random.child(name),
     );
   return {
-    optical: clipBands(stackParts(samples, "optical", [...config.imageSize, config.opticalBands])),
-    radar: clipBands(stackParts(samples, "radar", [...config.imageSize, config.radarBands])),
+    optical: cromaImages(config, samples, "optical"),
+    radar: cromaImages(config, samples, "radar"),
     opticalMask: draw("optical"),
     radarMask: draw("radar"),
   };
+}
+
+/** Images of one sensor, bands in 0-1: [B, H, W, bands] */
+export function cromaImages(
+  config: CromaConfig,
+  samples: readonly AlignedSample[],
+  sensor: "optical" | "radar",
+  [height = 0, width = 0]: readonly number[] = config.imageSize,
+): tf.Tensor4D {
+  const bands = sensor === "optical" ? config.opticalBands : config.radarBands;
+  const stacked = stackParts(samples, sensor, [height, width, bands]) as tf.Tensor4D;
+  return config.bands === "image" ? clipBands(stacked) : stacked;
 }
 
 function loss(params: CromaParams, config: CromaConfig, batch: CromaBatch) {
@@ -402,11 +421,8 @@ function encode(
 ): tf.Tensor {
   expect(pool === "mean" || pool === "tokens", `croma: has no class token; use pool "mean" or "tokens"`);
   return encodeByPresence(samples, ["optical", "radar"], (group, present) => {
-    const images = (name: "optical" | "radar") => {
-      const [rows = 0, columns = 0] = group[0]!.parts[name]!.shape;
-      const bands = name === "optical" ? config.opticalBands : config.radarBands;
-      return clipBands(stackParts(group, name, [rows, columns, bands]));
-    };
+    const images = (name: "optical" | "radar") =>
+      cromaImages(config, group, name, group[0]!.parts[name]!.shape);
     if (present.length === 2) {
       const { joint } = cromaEncode(params, config, { optical: images("optical"), radar: images("radar") });
       return pool === "tokens" ? joint : tf.mean(joint, 1);

@@ -22,6 +22,12 @@ export const alignedDataSchema = z.strictObject({
     .describe(
       "training view of images: a tile anywhere, mirrored either way (flip, when not given), or none",
     ),
+  bands: z
+    .enum(["as-is", "scene"])
+    .optional()
+    .describe(
+      "bands of images as in their files (when not given), or cut and scaled to 0-1 over the whole image",
+    ),
   complete: z
     .boolean()
     .optional()
@@ -67,12 +73,13 @@ export function openAligned(
     typeof source === "string",
     "multimodal: give one manifest (.jsonl) or one folder with a folder for each modality",
   );
-  const { names, tiles, augment, complete } = alignedDataSchema.parse(data);
+  const { names, tiles, augment, bands, complete } = alignedDataSchema.parse(data);
   return alignedSamples(source, {
     shapes: shapesOf(method.id, config),
     names,
     tiles,
     augment,
+    bands,
     complete: complete ?? PAIRED.includes(method.id),
     classes,
   });

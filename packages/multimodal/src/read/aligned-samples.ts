@@ -13,7 +13,7 @@ import type { AlignedSample, ArrayPart } from "../sample.js";
 import { separateStains } from "../stains.js";
 import { type ListedSample, listSamples } from "./listing.js";
 import { kindOf, readImage, readPart } from "./read-part.js";
-import { type SceneView, takeScene, tileView } from "./scene.js";
+import { scaleBands, takeScene, tileView } from "./scene.js";
 
 export interface AlignedOptions {
   /** The shape of each part, channels last. Parts of other names are left out. */
@@ -24,6 +24,11 @@ export interface AlignedOptions {
   readonly tiles?: number;
   /** The training view of images: a tile anywhere, mirrored either way ("flip"), or the evaluation view. Default "flip". */
   readonly augment?: "none" | "flip";
+  /**
+   * Bands of images as they are in their files (default), or each cut at two deviations around its mean over the whole
+   * image, before that is cut into tiles, and scaled to 0-1.
+   */
+  readonly bands?: "as-is" | "scene";
   /** Keep only samples that have all of the parts. Default false. */
   readonly complete?: boolean;
   /** Class names in the order of their index; default all labels, sorted. */
@@ -42,7 +47,7 @@ const STAINS = ["haematoxylin", "eosin"] as const;
  * @throws UnmaskError when there is no sample. `get` throws a BadSampleError where a file cannot be read.
  */
 export function alignedSamples(source: string, options: AlignedOptions): Dataset<AlignedSample> {
-  const { shapes, names = {}, tiles = 1, augment = "flip", complete = false } = options;
+  const { shapes, names = {}, tiles = 1, augment = "flip", bands = "as-is", complete = false } = options;
   const available = (sample: ListedSample) => Object.keys(shapes).filter((name) => canRead(sample, name));
   const listed = listSamples(source, names).filter((sample) => {
     const found = available(sample).length;
@@ -53,7 +58,10 @@ export function alignedSamples(source: string, options: AlignedOptions): Dataset
       `multimodal: no sample of ${source} has ${complete ? "all of" : "any of"} ${Object.keys(shapes).join(", ")}; name keys or folders by data.names, for example names.${Object.keys(shapes)[0]}=KEY`,
     );
   const { labels, classes } = labelsOf(listed, options.classes);
-  const scenes = createSceneCache(options.cache ?? 256 * 2 ** 20);
+  const scenes = createSceneCache(options.cache ?? 256 * 2 ** 20, async (file, channels) => {
+    const image = await readImage(file, channels);
+    return bands === "scene" ? scaleBands(image) : image;
+  });
 
   async function get(index: number, random?: Random): Promise<AlignedSample> {
     const line = Math.floor(index / tiles ** 2);
@@ -69,7 +77,7 @@ export function alignedSamples(source: string, options: AlignedOptions): Dataset
       } else if (shapes[name] !== undefined)
         parts[name] = await skippable(`${sample.name}, ${name}`, () =>
           "file" in part && isImage(part.file, shapes[name]!)
-            ? imagePart(part.file, shapes[name]!, view, scenes)
+            ? scenes(part.file, shapes[name]!.at(-1)!).then((image) => takeScene(image, view, shapes[name]!))
             : readPart(part, shapes[name]!, random),
         );
     }
@@ -116,17 +124,6 @@ const canRead = ({ parts, label }: ListedSample, name: string) =>
 
 const isImage = (file: string, shape: readonly number[]) =>
   kindOf(file, shape) === "image" || (kindOf(file, shape) === "array" && shape.length === 3);
-
-async function imagePart(
-  file: string,
-  shape: readonly number[],
-  view: SceneView,
-  scenes: ReturnType<typeof createSceneCache>,
-): Promise<ArrayPart> {
-  const image = scenes.get(file) ?? (await readImage(file, shape.at(-1)!));
-  scenes.set(file, image);
-  return takeScene(image, view, shape);
-}
 
 function addStains(shapes: AlignedOptions["shapes"], parts: Record<string, ArrayPart>): void {
   const missing = STAINS.filter((name) => shapes[name] !== undefined && parts[name] === undefined);
@@ -176,16 +173,18 @@ function labelsOf(listed: readonly ListedSample[], given?: readonly string[]) {
   return { labels, classes };
 }
 
-/** Decoded images up to `limit` bytes, first come first kept. */
-function createSceneCache(limit: number) {
+/** Decoded images, kept up to `limit` bytes, first come first kept. */
+function createSceneCache(limit: number, read: (file: string, channels: number) => Promise<ArrayPart>) {
   const images = new Map<string, ArrayPart>();
   let bytes = 0;
-  return {
-    get: (file: string) => images.get(file),
-    set(file: string, image: ArrayPart) {
-      if (images.has(file) || bytes + image.values.byteLength > limit) return;
+  return async (file: string, channels: number): Promise<ArrayPart> => {
+    const kept = images.get(`${channels} ${file}`);
+    if (kept !== undefined) return kept;
+    const image = await read(file, channels);
+    if (bytes + image.values.byteLength <= limit) {
       bytes += image.values.byteLength;
-      images.set(file, image);
-    },
+      images.set(`${channels} ${file}`, image);
+    }
+    return image;
   };
 }

@@ -28,6 +28,21 @@ export function tileView(index: number, tiles: number, augment: "none" | "flip",
   };
 }
 
+/** Each band cut at two deviations around its mean and scaled to 0-1. [H, W, C] */
+export function scaleBands({ values, shape }: ArrayPart): ArrayPart {
+  const bands = shape.at(-1)!;
+  const count = values.length / bands;
+  const [sums, squares] = [new Float64Array(bands), new Float64Array(bands)];
+  for (let i = 0; i < values.length; i++) sums[i % bands]! += values[i]!;
+  for (let i = 0; i < values.length; i++) squares[i % bands]! += (values[i]! - sums[i % bands]! / count) ** 2;
+  const scaled = Float32Array.from(values, (value, i) => {
+    const band = i % bands;
+    const steps = (value - sums[band]! / count) / (Math.sqrt(squares[band]! / count) || 1);
+    return Math.min(2, Math.max(-2, steps)) / 4 + 0.5;
+  });
+  return { values: scaled, shape };
+}
+
 /** The view of an image [H, W, C] in the size of `shape`: what is larger is resampled, its centre cut to the aspect. */
 export async function takeScene(
   image: ArrayPart,
