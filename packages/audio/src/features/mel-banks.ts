@@ -24,9 +24,9 @@ export interface MelBand {
 }
 
 /** Hz to mel: 1127 ln(1 + f / 700). */
-export const toMel = (frequency: number): number => 1127 * Math.log1p(frequency / 700);
+const toMel = (frequency: number): number => 1127 * Math.log1p(frequency / 700);
 
-export const fromMel = (mel: number): number => 700 * Math.expm1(mel / 1127);
+const fromMel = (mel: number): number => 700 * Math.expm1(mel / 1127);
 
 /** Centres of the filters in Hz. */
 export function bandCentres(options: Omit<MelOptions, "size">): Float64Array {

@@ -84,7 +84,7 @@ export function applyLocalTransformer(
 }
 
 /** Where the tokens of a grid go when it is cut into windows. */
-export interface WindowLayout {
+interface WindowLayout {
   /** Tokens of a window. */
   readonly area: number;
   readonly windows: number;
@@ -97,10 +97,7 @@ export interface WindowLayout {
 }
 
 /** A window is no larger than the grid; along an axis that one window fills, nothing is moved. */
-export function layWindows(
-  { grid, window }: Pick<LocalOptions, "grid" | "window">,
-  shifted: boolean,
-): WindowLayout {
+function layWindows({ grid, window }: Pick<LocalOptions, "grid" | "window">, shifted: boolean): WindowLayout {
   const [rows, columns] = grid;
   const [high, wide] = [Math.min(window[0], rows), Math.min(window[1], columns)];
   expect(

@@ -34,8 +34,6 @@ export const audioDataSchema = z.strictObject({
     .describe("CSV file with a column of file names and one of labels, several of a file separated by ;"),
 });
 
-export type AudioData = z.output<typeof audioDataSchema>;
-
 /** A folder of recordings (or of videos with sound), or single files. */
 export function openAudio(source: Source, { config, data, classes }: OpenOptions): Dataset<AudioSample> {
   const { inputSize, channels, sampleRate, frameLength, frameShift, window, lowFrequency, highFrequency } =

@@ -67,7 +67,7 @@ export async function* streamAudio(path: string, options: StreamOptions = {}): A
 }
 
 /** One channel: the mean of all. Two: the first two, or the only one twice. More: as many as there are. */
-export function mixChannels(channels: readonly Float32Array[], wanted: number): Float32Array[] {
+function mixChannels(channels: readonly Float32Array[], wanted: number): Float32Array[] {
   if (wanted === channels.length) return [...channels];
   if (wanted === 1) {
     const mean = new Float32Array(channels[0]!.length);
