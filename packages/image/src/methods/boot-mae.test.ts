@@ -117,3 +117,17 @@ it("names encoder blocks that do not exist", () => {
   const batch = model.prepare(samples(1, createRandom(1)), createRandom(2));
   expect(() => model.loss(batch)).toThrow("injectBlocks 0, 2 are not among 2 blocks");
 });
+
+it("rounds the width of heads down where the number of heads does not divide a decoder", () => {
+  const { params, loss, prepare } = createModel(bootMae, {
+    ...config,
+    decoderWidth: 12,
+    heads: 5,
+    width: 20,
+  });
+  const shapes = new Map([...flatten(params)].map(([path, { shape }]) => [path, shape]));
+  expect(shapes.get("decode_blocks.0.attn.qkv.weight")).toEqual([30, 12]);
+  expect(shapes.get("decode_blocks.0.attn.proj.weight")).toEqual([12, 10]);
+  expect(shapes.get("decode_blocks.0.c_attn.kv.weight")).toEqual([20, 20]);
+  expect(loss(prepare(samples(2, createRandom(1)), createRandom(2))).total.dataSync()[0]).toBeGreaterThan(0);
+});

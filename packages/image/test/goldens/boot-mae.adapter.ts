@@ -26,17 +26,17 @@ import {
 } from "../../src/methods/boot-mae.js";
 import { gradientsOf, images } from "./support.js";
 
-function bootMaeConfig(config: Golden["config"]): BootMaeConfig {
+function bootMaeConfig({ config, params }: Golden): BootMaeConfig {
   const [low, high] = config.fea_list;
   return resolveConfig(bootMae, {
     imageSize: config.img_size,
     patchSize: config.patch_size,
-    channels: config.in_chans ?? 3,
+    channels: given(params, "patch_embed.proj.weight").shape[1]!,
     width: config.embed_dim,
     depth: config.depth,
     heads: config.num_heads,
     mlpRatio: config.mlp_ratio ?? 4,
-    qkvBias: config.qkv_bias ?? true,
+    qkvBias: params.has("blocks.0.attn.q_bias"),
     epsilon: config.layernorm_eps ?? 1e-6,
     decoderWidth: config.decode_dim,
     decoderDepth: config.decoder_depth,
@@ -47,7 +47,7 @@ function bootMaeConfig(config: Golden["config"]): BootMaeConfig {
 }
 
 function run(golden: Golden): GoldenResult {
-  const config = bootMaeConfig(golden.config);
+  const config = bootMaeConfig(golden);
   const params = bootMae.init(config, createRandom(0));
   const momentum = [...golden.inputs].filter(([name]) => name.startsWith("ema."));
   const weight = rawTensor(Float32Array.of(config.featureWeight), []);

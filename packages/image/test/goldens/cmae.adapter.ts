@@ -26,12 +26,13 @@ import {
 } from "../../src/methods/cmae.js";
 import { gradientsOf, images } from "./support.js";
 
-function cmaeConfig(config: Golden["config"]): CmaeConfig {
+function cmaeConfig({ config, params }: Golden): CmaeConfig {
   const { arch } = config;
   return resolveConfig(cmae, {
     imageSize: config.img,
     patchSize: config.patch,
-    channels: config.in_chans ?? 3,
+    channels: given(params, "backbone.patch_embed.projection.weight").shape[1]!,
+    qkvBias: params.has("backbone.layers.0.attn.qkv.bias"),
     width: arch.embed_dims,
     depth: arch.num_layers,
     heads: arch.num_heads,
@@ -52,7 +53,7 @@ function cmaeConfig(config: Golden["config"]): CmaeConfig {
 }
 
 function run(golden: Golden): GoldenResult {
-  const config = cmaeConfig(golden.config);
+  const config = cmaeConfig(golden);
   const params = cmae.init(config, createRandom(0));
   writeParameters(params, new Map([...golden.params, ...golden.buffers]));
   const pixels = images(given(golden.inputs, "img"));

@@ -13,16 +13,16 @@ import {
 } from "../../src/methods/saim.js";
 import { gradientsOf, images } from "./support.js";
 
-function saimConfig(config: Golden["config"]): SaimConfig {
+function saimConfig({ config, params }: Golden): SaimConfig {
   return resolveConfig(saim, {
     imageSize: config.img_size,
     patchSize: config.patch_size,
-    channels: config.in_chans ?? 3,
+    channels: given(params, "patch_embed.proj.weight").shape[1]!,
     width: config.embed_dim,
     depth: config.depth,
     heads: config.num_heads,
     mlpRatio: config.mlp_ratio ?? 4,
-    qkvBias: config.qkv_bias ?? true,
+    qkvBias: params.has("blocks.0.attn.q.bias"),
     epsilon: config.layernorm_eps ?? 1e-6,
     queryDepth: config.query_depth,
     head: config.prediction_head_type === "LINEAR" ? "linear" : "mlp",
@@ -34,7 +34,7 @@ function saimConfig(config: Golden["config"]): SaimConfig {
 }
 
 function run(golden: Golden): GoldenResult {
-  const config = saimConfig(golden.config);
+  const config = saimConfig(golden);
   const params = saim.init(config, createRandom(0));
   const { missing } = writeParameters(params, golden.params, { strict: false }); // the blur is our own
   if (missing.join() !== "gaussian_blur.weight") throw new Error(`saim: the recording lacks ${missing}`);
