@@ -80,7 +80,7 @@ type AudioModel = Model<object, AudioSample>;
 
 async function digits(): Promise<void> {
   const form = { inputSize: [64, 64] as [number, number], sampleRate: 8000 };
-  const labelled = { ...form, labelPattern: "(\\d)_[^/]*$" };
+  const labelled = { ...form, fill: "repeat" as const, labelPattern: "(\\d)_[^/]*$" };
   // what training hears is rolled, scaled and mixed with other recordings; what is measured is not
   const varied = audioFolder(data, { ...labelled, augment: "roll", mixup: 0.5 });
   const still = audioFolder(data, { ...labelled, augment: "none" });

@@ -17,6 +17,12 @@ export const audioDataSchema = z.strictObject({
     .describe(
       "clips taken of each recording: anywhere in training, evenly spread otherwise; 1 when not given",
     ),
+  fill: z
+    .enum(["zeros", "repeat"])
+    .optional()
+    .describe(
+      "behind a recording shorter than the input: zeros, or the recording again; zeros when not given",
+    ),
   augment: z
     .enum(["none", "roll"])
     .optional()

@@ -103,6 +103,15 @@ describe("audioFolder", () => {
     expect(await recordings.take(2)).toEqual([high, low]);
   });
 
+  it("repeats a short recording to the end when told to", async () => {
+    const path = folder("short", { "a.wav": [1000, 0.1] }); // 100 whole periods
+    const [padded] = await audioFolder(path, form).take(1);
+    const [filled] = await audioFolder(path, { ...form, fill: "repeat" }).take(1);
+    expect([padded!.recorded, filled!.recorded]).toEqual([8, 32]);
+    for (const frame of [1, 20, 31])
+      expect(filled!.values[frame * 16 + 7]).toBeCloseTo(padded!.values[3 * 16 + 7]!, 1);
+  });
+
   it("draws training views from the generator alone, whether the sound was kept or not", async () => {
     const path = folder("views", { "a.wav": [300, 3], "b.wav": [500, 3] });
     const options = { ...form, mixup: 0.5, timeMask: 8, frequencyMask: 4 };

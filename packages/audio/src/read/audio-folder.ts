@@ -21,6 +21,8 @@ export type AudioFormInput = z.input<typeof formSchema>;
 export interface AudioViewOptions {
   /** Clips taken of each recording: at random places in training, evenly spread otherwise. Default 1, the beginning. */
   readonly clips?: number;
+  /** What follows the end of a recording shorter than the input: rows of zeros, as in AudioMAE, or the recording again. Default `zeros`. */
+  readonly fill?: "zeros" | "repeat";
   /** Training view: clips as they are, or rolled and scaled in loudness as AudioMAE does. Default `roll`. */
   readonly augment?: "none" | "roll";
   /** Share of training clips that are mixed with another one; their targets are mixed alike. Default 0. */
@@ -78,6 +80,7 @@ function readRecordings(
 ): Dataset<AudioSample> {
   const {
     clips = 1,
+    fill = "zeros",
     augment = "roll",
     mixup = 0,
     timeMask = 0,
@@ -130,7 +133,8 @@ function readRecordings(
     const path = paths[Math.floor(index / clips)]!;
     const place = random ? random.uniform() : clips === 1 ? 0 : (index % clips) / (clips - 1);
     try {
-      return await clipAt(join(directory, path), path, place);
+      const sound = await clipAt(join(directory, path), path, place);
+      return fill === "repeat" ? sound.map((values) => repeated(values, wanted)) : sound;
     } catch (error) {
       if (error instanceof FormatError || (error as NodeJS.ErrnoException).code !== undefined)
         throw new BadSampleError(path, (error as Error).message, { cause: error });
@@ -182,12 +186,18 @@ async function fingerprintOf(
   options: AudioFolderOptions,
 ): Promise<string> {
   const hash = createHash("sha256");
-  hash.update(JSON.stringify([formSchema.parse(options), options.clips ?? 1]));
+  hash.update(JSON.stringify([formSchema.parse(options), options.clips ?? 1, options.fill ?? "zeros"]));
   for (const path of paths) {
     const file = await stat(join(directory, path)).catch(() => undefined);
     hash.update(JSON.stringify([path, file?.size, file?.mtimeMs]));
   }
   return hash.digest("hex");
+}
+
+/** Again and again until it is `length` long. */
+function repeated(values: Float32Array, length: number): Float32Array {
+  if (values.length >= length || values.length === 0) return values;
+  return Float32Array.from({ length }, (_, i) => values[i % values.length]!);
 }
 
 /** A recording that cannot be read is not mixed with; it is reported when its own turn comes. */
