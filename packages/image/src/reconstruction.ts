@@ -43,9 +43,13 @@ export function reconstruction(
   const mix = (atHidden: tf.Tensor, elsewhere: tf.Tensor) =>
     tf.add(tf.mul(atHidden, hidden), tf.mul(elsewhere, tf.sub(1, hidden))) as tf.Tensor3D;
 
-  const groups = normalised === "channels" ? config.channels : 1;
+  const size = patches.shape[2];
+  const form: Form =
+    normalised === "channels"
+      ? { groups: config.channels, divisor: size / config.channels, epsilon: 1e-5 } // as BootMAE takes them out
+      : { groups: 1, divisor: size - 1, epsilon: 1e-6 }; // as `normaliseJoint` does
   const values = normalised
-    ? addStatistics({ prediction, patches, mask }, groups, grid, denormalise)
+    ? addStatistics({ prediction, patches, mask }, form, grid, denormalise)
     : prediction;
   const gray = tf.fill(config.imageSize.concat(config.channels) as number[], 0.5);
   const shown = unpatchify(
@@ -67,13 +71,20 @@ export function reconstruction(
   };
 }
 
-/**
- * Normalised predictions times deviation plus mean of each patch, the true ones or those of visible patches near by.
- * Values of a patch are taken in `groups`, one statistic for every so many values.
- */
+/** How mean and deviation were taken out. */
+interface Form {
+  /** Statistics of a patch, one for every so many values. */
+  readonly groups: number;
+  /** Of the sum of squares. */
+  readonly divisor: number;
+  /** Beside the variance. */
+  readonly epsilon: number;
+}
+
+/** Normalised predictions times deviation plus mean of each patch, the true ones or those of visible patches near by. */
 function addStatistics(
   { prediction, patches, mask }: Pick<Predicted, "prediction" | "patches" | "mask">,
-  groups: number,
+  { groups, divisor, epsilon }: Form,
   [, columns]: readonly number[],
   source: "visible" | "truth",
 ): tf.Tensor3D {
@@ -82,8 +93,8 @@ function addStatistics(
   const grouped = (x: tf.Tensor) => x.reshape([batch, tokens, size, groups]);
   const values = grouped(patches);
   const mean = tf.mean(values, 2); // [B, N, groups]
-  const variance = tf.mean(tf.square(tf.sub(values, mean.expandDims(2))), 2);
-  const std = tf.sqrt(tf.add(tf.mul(variance, size / (size - 1)), 1e-6)); // as `normaliseJoint` takes it out
+  const variance = tf.div(tf.sum(tf.square(tf.sub(values, mean.expandDims(2))), 2), divisor);
+  const std = tf.sqrt(tf.add(variance, epsilon));
   const near =
     source === "truth"
       ? undefined

@@ -11,8 +11,9 @@ import {
 } from "@unmask/core";
 import { contractSuite, onEveryEngine } from "@unmask/testing";
 import { expect, it } from "vitest";
+import { reconstruction } from "../reconstruction.js";
 import type { ImageSample } from "../sample.js";
-import { bootMae, encodeVisible, patchWeights } from "./boot-mae.js";
+import { bootMae, encodeVisible, patchWeights, pixelTarget } from "./boot-mae.js";
 
 const config = {
   imageSize: [12, 16],
@@ -130,4 +131,17 @@ it("rounds the width of heads down where the number of heads does not divide a d
   expect(shapes.get("decode_blocks.0.attn.proj.weight")).toEqual([12, 10]);
   expect(shapes.get("decode_blocks.0.c_attn.kv.weight")).toEqual([20, 20]);
   expect(loss(prepare(samples(2, createRandom(1)), createRandom(2))).total.dataSync()[0]).toBeGreaterThan(0);
+});
+
+it("turns normalised channels back into the pixels that they were made of", () => {
+  const { config: complete, prepare } = createModel(bootMae, config);
+  const { images, mask } = prepare(samples(2, createRandom(1)), createRandom(2));
+  const patches = patchify(images, complete.patchSize);
+  const prediction = pixelTarget(complete, images);
+  const pictures = reconstruction(
+    complete,
+    { patches, prediction, mask, normalised: "channels" },
+    { denormalise: "truth" },
+  );
+  expect(tf.max(tf.abs(tf.sub(pictures.reconstructed, pictures.original))).dataSync()[0]).toBeLessThan(1e-5);
 });
