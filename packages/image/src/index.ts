@@ -11,6 +11,7 @@ export {
   grayscale,
   solarise,
 } from "./augment/colour.js";
+export { gaussianNoise, jpegArtefacts, randomCrop, rotateQuarters } from "./augment/degrade.js";
 export { resample } from "./augment/resample.js";
 export * from "./augment/view.js";
 export * from "./checkpoints/hugging-face.js";
@@ -38,6 +39,7 @@ export {
 export { type MocoBatch, type MocoConfig, type MocoParams, moco } from "./methods/moco.js";
 export { type MrMaeBatch, type MrMaeConfig, type MrMaeParams, mrMae } from "./methods/mr-mae.js";
 export { type SaimBatch, type SaimConfig, type SaimParams, saim } from "./methods/saim.js";
+export { type SelfConBatch, type SelfConConfig, type SelfConParams, selfCon } from "./methods/self-con.js";
 export { type SimclrBatch, type SimclrConfig, type SimclrParams, simclr } from "./methods/simclr.js";
 export { type SparkBatch, type SparkConfig, type SparkParams, spark } from "./methods/spark.js";
 export { type SupConBatch, type SupConConfig, type SupConParams, supCon } from "./methods/sup-con.js";
@@ -56,7 +58,7 @@ export {
 } from "./pictures/grid.js";
 export * from "./read/array-images.js";
 export type { Channels } from "./read/channels.js";
-export type { ViewOptions } from "./read/view-options.js";
+export type { TrainingView, ViewOptions } from "./read/view-options.js";
 export type { ImageReconstruction } from "./reconstruction.js";
 export * from "./sample.js";
 export * from "./statistics.js";

@@ -55,14 +55,19 @@ describe("training views", () => {
     expect(await folder.get(1)).not.toHaveProperty("views");
   });
 
-  it("come from a large picture that was reduced while it was decoded", async () => {
+  it("come from a large picture that was reduced while it was decoded, unless they need all of it", async () => {
     const seen: ImageSample[] = [];
     const trainingView = (picture: ImageSample) => {
       seen.push(picture);
       return picture;
     };
     await imageFolder(join(root, "large"), { size: 32, trainingView }).get(0, createRandom(1));
-    expect(seen).toMatchObject([{ height: 128, width: 192 }]);
+    const whole = Object.assign(trainingView, { fullResolution: true });
+    await imageFolder(join(root, "large"), { size: 32, trainingView: whole }).get(0, createRandom(1));
+    expect(seen).toMatchObject([
+      { height: 128, width: 192 },
+      { height: 600, width: 900 },
+    ]);
   });
 
   it("work on images in memory", async () => {

@@ -3,6 +3,7 @@ import type * as tf from "@tensorflow/tfjs";
 import { type Batch, expect, type Method, type Params, type Random } from "@unmask/core";
 import type { Augmentation } from "./augment/augmentations.js";
 import { type ImageInput, imageTensor } from "./batch.js";
+import type { TrainingView } from "./read/view-options.js";
 import type { ImageSample } from "./sample.js";
 
 // biome-ignore lint/suspicious/noExplicitAny: a method of types unknown here; each method is checked against its own
@@ -15,7 +16,7 @@ export interface ImageMethod<C extends object = Any, B extends Batch = Any, P ex
    * How a training sample is made of the decoded picture, of whatever size, where that is the method's affair. Absent: the
    * reader's crop and flip. Evaluation always sees the plain picture.
    */
-  trainingView?(config: C): Augmentation;
+  trainingView?(config: C): TrainingView;
 }
 
 /** A sample that holds the view of each augmentation, all of the same picture, with draws of their own. */

@@ -52,7 +52,7 @@ function kernel(sigma: number, radius: number): Float64Array {
 }
 
 /** An index beyond the border, mirrored about the outermost pixel. */
-function mirrored(index: number, length: number): number {
+export function mirrored(index: number, length: number): number {
   if (length === 1) return 0;
   const period = 2 * (length - 1);
   const inPeriod = ((index % period) + period) % period;

@@ -71,6 +71,13 @@ describe("fitView", () => {
     expect(fitView(6, 6, [12, 12], "centre-crop").box).toEqual({ top: 0, left: 0, height: 6, width: 6 });
   });
 
+  it("crops the centre without resampling", () => {
+    const pixels = Uint8Array.from({ length: 5 * 4 }, (_, i) => i);
+    const image = { pixels, height: 5, width: 4, channels: 1 };
+    expect([...fitImage(image, [3, 2], "crop").pixels]).toEqual([5, 6, 9, 10, 13, 14]);
+    expect([...fitImage(image, [1, 6], "crop", 1).pixels]).toEqual([255, 8, 9, 10, 11, 255]);
+  });
+
   it("pads without changing the aspect", () => {
     const pixels = new Uint8Array(4 * 8).fill(50);
     const out = fitImage({ pixels, height: 4, width: 8, channels: 1 }, 8, "pad", 1);
@@ -86,7 +93,7 @@ describe("fitView", () => {
         side,
         side,
         fc.tuple(wanted, wanted),
-        fc.constantFrom("centre-crop", "stretch", "pad"),
+        fc.constantFrom("centre-crop", "stretch", "pad", "crop"),
         (height, width, size: Size, fit) => {
           const view = fitView(height, width, size, fit);
           expect(view.place?.size ?? view.size).toEqual(size);

@@ -25,7 +25,7 @@ export interface View {
 }
 
 /** How an image of any size becomes a picture of the wanted one when nothing is random. */
-export type Fit = "centre-crop" | "stretch" | "pad";
+export type Fit = "centre-crop" | "stretch" | "pad" | "crop";
 
 /** The share of the resized image that MAE's centre crop keeps: 224 of 256 pixels. */
 const CROP_FRACTION = 224 / 256;
@@ -45,6 +45,7 @@ export function toSize(size: number | Size, caller: string): Size {
  *   (torchvision Resize and CenterCrop); an image no larger than the wanted size is cropped without that margin.
  * - `stretch`: the whole image, its aspect given up.
  * - `pad`: the whole image in the middle, its aspect kept, bars beside it.
+ * - `crop`: the centre at full resolution, nothing resampled; bars beside an image that is smaller.
  */
 export function fitView(height: number, width: number, size: Size, fit: Fit): View {
   switch (fit) {
@@ -54,6 +55,8 @@ export function fitView(height: number, width: number, size: Size, fit: Fit): Vi
       return wholeView(height, width, size);
     case "pad":
       return padView(height, width, size);
+    case "crop":
+      return cropView(height, width, size);
   }
 }
 
@@ -89,6 +92,21 @@ function padView(height: number, width: number, size: Size): View {
   ] as const;
   const place = { size, top: (size[0] - inner[0]) >> 1, left: (size[1] - inner[1]) >> 1 };
   return { ...wholeView(height, width, inner), place };
+}
+
+function cropView(height: number, width: number, size: Size): View {
+  const inner = [Math.min(height, size[0]), Math.min(width, size[1])] as const;
+  const centred = (outer: number, part: number) => (outer - part) >> 1;
+  return {
+    ...wholeView(height, width, inner),
+    box: {
+      top: centred(height, inner[0]),
+      left: centred(width, inner[1]),
+      height: inner[0],
+      width: inner[1],
+    },
+    place: { size, top: centred(size[0], inner[0]), left: centred(size[1], inner[1]) },
+  };
 }
 
 export interface CropOptions {

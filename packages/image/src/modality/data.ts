@@ -3,12 +3,12 @@ import { existsSync, statSync } from "node:fs";
 import { basename, dirname, extname, join } from "node:path";
 import { type Dataset, expect, type OpenOptions, type Source, UnmaskError } from "@unmask/core";
 import { z } from "zod";
-import type { Augmentation } from "../augment/augmentations.js";
 import type { ImageInput } from "../batch.js";
 import type { Channels } from "../read/channels.js";
 import { idxImages } from "../read/idx-images.js";
 import { imageFiles, imageFolder } from "../read/image-folder.js";
 import { IMAGE_EXTENSIONS } from "../read/list-folder.js";
+import type { TrainingView } from "../read/view-options.js";
 import type { ImageSample } from "../sample.js";
 import type { ImageMethod } from "../views.js";
 
@@ -17,9 +17,11 @@ const range = z.tuple([z.number().positive(), z.number().positive()]);
 /** The `data` section of a config. */
 export const imageDataSchema = z.strictObject({
   resize: z
-    .enum(["centre-crop", "stretch", "pad"])
+    .enum(["centre-crop", "stretch", "pad", "crop"])
     .optional()
-    .describe("how images of another size are fitted when nothing is random; centre-crop when not given"),
+    .describe(
+      "how images of another size are fitted when nothing is random; centre-crop when not given; crop resamples nothing",
+    ),
   augment: z
     .enum(["none", "crop", "crop-flip"])
     .optional()
@@ -59,7 +61,7 @@ interface Form {
   readonly size?: readonly [number, number];
   readonly channels: Channels;
   readonly classes?: readonly string[];
-  readonly trainingView?: Augmentation;
+  readonly trainingView?: TrainingView;
 }
 
 function openWith(source: Source, { labels, ...view }: ImageData, form: Form): Dataset<ImageSample> {

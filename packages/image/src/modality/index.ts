@@ -13,6 +13,7 @@ import { mixedAe } from "../methods/mixed-ae.js";
 import { moco } from "../methods/moco.js";
 import { mrMae } from "../methods/mr-mae.js";
 import { saim } from "../methods/saim.js";
+import { selfCon } from "../methods/self-con.js";
 import { simclr } from "../methods/simclr.js";
 import { spark } from "../methods/spark.js";
 import { supCon } from "../methods/sup-con.js";
@@ -40,6 +41,7 @@ export const modality: ModalityPackage = {
     gSimclr,
     convDae,
     supCon,
+    selfCon,
     moco,
     byol,
     swav,

@@ -27,12 +27,18 @@ export interface ViewOptions {
    * The training sample made of the whole decoded picture, in place of `augment`; it may hold several views, which cost one
    * decoding together. A method that learns from views says how it wants them: `simclr.trainingView(config)`.
    */
-  readonly trainingView?: Augmentation;
+  readonly trainingView?: TrainingView;
   /** Area and aspect of random crops. Default MAE's: a share of 0.2-1, an aspect of 3/4-4/3. */
   readonly crop?: CropOptions;
   /** What stands behind transparent pixels and in bars of `pad`: 0 black to 1 white, the default. */
   readonly background?: number;
 }
+
+/** Makes a training sample of a whole decoded picture. */
+export type TrainingView = Augmentation & {
+  /** Large pictures are not reduced while they are decoded: it looks at single pixels. */
+  readonly fullResolution?: boolean;
+};
 
 /** Larger pictures are reduced to so many times the wanted size before a `trainingView`: 8 % of one still fill it. */
 const MARGIN = 4;
@@ -73,7 +79,12 @@ export function createViewer(
   const viewer: Viewer = {
     background,
     viewOf(height, width, random) {
-      if (random && trainingView) return wholeView(height, width, reduced(height, width));
+      if (random && trainingView)
+        return wholeView(
+          height,
+          width,
+          trainingView.fullResolution ? [height, width] : reduced(height, width),
+        );
       const to = wanted ?? [height, width];
       if (!random || typeof augment === "function" || augment === "none")
         return fitView(height, width, to, resize);
