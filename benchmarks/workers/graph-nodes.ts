@@ -14,6 +14,8 @@ import {
 import { writeFileAtomic } from "@unmask/core/node";
 import { type Graph, graphDataset, graphMae, type NodeData, nodeProbe, readPlanetoid } from "@unmask/graph";
 
+import { comparePeer } from "./graph-peer.js";
+
 export interface BenchOptions {
   /** Folder of the graphs. */
   readonly data: string;
@@ -50,6 +52,7 @@ export async function runNodes(set: keyof typeof nodeSets, options: BenchOptions
   const data = readPlanetoid(join(options.data, "planetoid"), set, { normalise: !options.rawWords });
   const { graph } = data;
   console.log(`${set}: ${graph.nodes} nodes, ${graph.from.length} directed edges`);
+  if (options.peer && set !== "pubmed") comparePeer(set, graph, options.data, nodeSets[set].weightDecay);
   const results: NodeResult[] = [];
   for (let seed = 0; seed < options.seeds && !options.signal.aborted; seed++) {
     const result = await once(set, data, seed, options);
