@@ -44,7 +44,7 @@ export function pointTree(cloud: Float32Array): PointTree {
         `${name}: cannot find ${k} neighbours among ${points} points; sample more points or ask for fewer`,
     );
     const found = new Int32Array(count * k);
-    for (let q = 0; q < count; q++) {
+    for (const q of inPlaces(queries, count)) {
       const at = search(queries[3 * q]!, queries[3 * q + 1]!, queries[3 * q + 2]!, k, radius, found, q * k);
       if (at === 0)
         search(queries[3 * q]!, queries[3 * q + 1]!, queries[3 * q + 2]!, 1, Infinity, found, q * k);
@@ -65,6 +65,13 @@ export function pointTree(cloud: Float32Array): PointTree {
 /** The `k` points of `cloud` nearest to each query: [queries, 3] -> [queries, k]. Builds a tree; keep one for repeated use. */
 export function nearestPoints(cloud: Float32Array, queries: Float32Array, k: number): Int32Array {
   return pointTree(cloud).nearest(queries, k);
+}
+
+/** Queries in the order of a tree of their own, so that one finds in the cache what its neighbour looked at. */
+function inPlaces(queries: Float32Array, count: number): Int32Array {
+  const order = Int32Array.from({ length: count }, (_, i) => i);
+  if (count > 4096) buildNodes(queries, order);
+  return order;
 }
 
 interface Nodes {
