@@ -2,6 +2,14 @@ export * from "./array-decoder.js";
 export * from "./array-encoder.js";
 export * from "./array-modality.js";
 export * from "./bands.js";
+export {
+  applyBiasedTransformer,
+  applyCrossTransformer,
+  type BiasedTransformerParams,
+  type CrossTransformerParams,
+  initBiasedTransformer,
+  initCrossTransformer,
+} from "./biased-transformer.js";
 export * from "./budget.js";
 export * from "./by-modality.js";
 export * from "./checkpoints/croma.js";
@@ -16,9 +24,12 @@ export * from "./methods/croma.js";
 export { type HicmaeBatch, type HicmaeConfig, type HicmaeParams, hicmae } from "./methods/hicmae.js";
 export * from "./methods/mind-eye.js";
 export * from "./methods/multi-mae.js";
+export { type SimvtpBatch, type SimvtpConfig, type SimvtpParams, simvtp } from "./methods/simvtp.js";
 export * from "./mix-contrast.js";
+export * from "./output-adapter.js";
 export * from "./pairwise-contrast.js";
 export * from "./part-pictures.js";
 export * from "./presence.js";
 export * from "./sample.js";
 export * from "./stains.js";
+export { encodeTexts, learnVocabulary } from "./text/word-piece.js";

@@ -21,7 +21,6 @@ import * as tf from "@tensorflow/tfjs";
 import {
   applyLayerNorm,
   applyLinear,
-  attention,
   buffer,
   crossEntropy,
   type EncodeOptions,
@@ -41,7 +40,6 @@ import {
   type Random,
   randomMask,
   restoreRows,
-  selfAttention,
   sinCos2d,
   stopGradient,
   takeRows,
@@ -49,6 +47,15 @@ import {
 } from "@unmask/core";
 import { z } from "zod";
 import { bandsFirst, bandsLast, clipBands } from "../bands.js";
+import {
+  applyBiasedTransformer,
+  applyCrossTransformer,
+  type BiasedTransformerParams,
+  type CrossTransformerParams,
+  EPSILON,
+  initBiasedTransformer,
+  initCrossTransformer,
+} from "../biased-transformer.js";
 import { count, ratio, sizeSchema } from "../config.js";
 import { distanceBias } from "../distance-bias.js";
 import { encodeByPresence } from "../encode-by-presence.js";
@@ -108,31 +115,9 @@ const presets = {
   large: { width: 1024, depth: 24, heads: 16 },
 } satisfies Record<string, Partial<CromaConfig>>;
 
-const EPSILON = 1e-5;
-
-interface AttentionParams {
-  readonly input_norm: LayerNormParams;
-  readonly create_qkv: LinearParams;
-  readonly out: LinearParams;
-}
-interface CrossParams {
-  readonly input_norm: LayerNormParams;
-  readonly create_q: LinearParams;
-  readonly create_k: LinearParams;
-  readonly create_v: LinearParams;
-  readonly to_out: LinearParams;
-}
-interface FeedForwardParams {
-  readonly input_norm: LayerNormParams;
-  readonly net: { readonly "0": LinearParams; readonly "2": LinearParams };
-}
-interface TransformerParams {
-  readonly layers: readonly (readonly [AttentionParams, FeedForwardParams])[];
-  readonly norm_out: LayerNormParams;
-}
 interface EncoderParams {
   readonly linear_input: LinearParams;
-  readonly transformer: TransformerParams;
+  readonly transformer: BiasedTransformerParams;
 }
 interface GapParams {
   readonly "0": LayerNormParams;
@@ -143,10 +128,7 @@ interface GapParams {
 export interface CromaParams {
   readonly radar_encoder: EncoderParams;
   readonly optical_encoder: EncoderParams;
-  readonly cross_encoder: {
-    readonly layers: readonly (readonly [AttentionParams, CrossParams, FeedForwardParams])[];
-    readonly norm_out: LayerNormParams;
-  };
+  readonly cross_encoder: CrossTransformerParams;
   readonly GAP_FFN_radar: GapParams;
   readonly GAP_FFN_optical: GapParams;
   readonly decoder: {
@@ -155,7 +137,7 @@ export interface CromaParams {
     /** [1, 1, decoder D] */
     readonly mask_token: tf.Variable;
     readonly encoder_to_decoder: LinearParams;
-    readonly decoder: TransformerParams;
+    readonly decoder: BiasedTransformerParams;
     readonly linear_output: LinearParams;
   };
   readonly global_contrast_loss: {
@@ -179,33 +161,9 @@ function init(config: CromaConfig, random: Random): CromaParams {
   const grid = cromaGrid(config, config.imageSize);
   expect(depth % 2 === 0, `croma: depth ${depth} is odd; the radar encoder has half as many blocks`);
   const linearOf = (from: number, to: number) => initTorchLinear(random, from, to);
-  const feedForward = (d: number): FeedForwardParams => ({
-    input_norm: initLayerNorm(d),
-    net: { "0": linearOf(d, 4 * d), "2": linearOf(4 * d, d) },
-  });
-  const own = (d: number): AttentionParams => ({
-    input_norm: initLayerNorm(d),
-    create_qkv: initTorchLinear(random, d, 3 * d, { bias: false }),
-    out: linearOf(d, d),
-  });
-  const cross = (): CrossParams => {
-    const project = () => initTorchLinear(random, width, width, { bias: false });
-    return {
-      input_norm: initLayerNorm(width),
-      create_q: project(),
-      create_k: project(),
-      create_v: project(),
-      to_out: linearOf(width, width),
-    };
-  };
-  const stack = <T>(layers: number, make: () => T) => Array.from({ length: layers }, make);
-  const transformer = (d: number, layers: number): TransformerParams => ({
-    layers: stack(layers, () => [own(d), feedForward(d)] as const),
-    norm_out: initLayerNorm(d),
-  });
   const encoder = (bands: number, layers: number): EncoderParams => ({
     linear_input: linearOf(bands * patchSize ** 2, width),
-    transformer: transformer(width, layers),
+    transformer: initBiasedTransformer(random, width, layers),
   });
   const gap = (): GapParams => ({
     "0": initLayerNorm(width),
@@ -215,17 +173,14 @@ function init(config: CromaConfig, random: Random): CromaParams {
   return {
     radar_encoder: encoder(radarBands, depth / 2),
     optical_encoder: encoder(opticalBands, depth),
-    cross_encoder: {
-      layers: stack(depth / 2, () => [own(width), cross(), feedForward(width)] as const),
-      norm_out: initLayerNorm(width),
-    },
+    cross_encoder: initCrossTransformer(random, width, depth / 2),
     GAP_FFN_radar: gap(),
     GAP_FFN_optical: gap(),
     decoder: {
       decoder_pos_embed: buffer(sinCos2d(grid, decoderWidth).expandDims(0)),
       mask_token: parameter(normal(0.02)([1, 1, decoderWidth], random)),
       encoder_to_decoder: linearOf(width, decoderWidth),
-      decoder: transformer(decoderWidth, decoderDepth),
+      decoder: initBiasedTransformer(random, decoderWidth, decoderDepth),
       linear_output: linearOf(decoderWidth, (opticalBands + radarBands) * patchSize ** 2),
     },
     global_contrast_loss: {
@@ -287,17 +242,11 @@ export function cromaEncode(
   const o = encodeSensor(params.optical_encoder, config, optical, opticalMask);
   const r = encodeSensor(params.radar_encoder, config, radar, radarMask);
   const between = distanceBias(config.heads, grid, radarMask, opticalMask);
-  let joint: tf.Tensor = r;
-  for (const [own, cross, feedForward] of params.cross_encoder.layers) {
-    joint = attend(own, joint, config.heads, between);
-    joint = attendTo(cross, joint, o, config.heads, between);
-    joint = feed(feedForward, joint);
-  }
-  joint = applyLayerNorm(params.cross_encoder.norm_out, joint, EPSILON);
+  const joint = applyCrossTransformer(params.cross_encoder, r, o, config.heads, between);
   return {
     optical: o,
     radar: r,
-    joint: joint as tf.Tensor3D,
+    joint,
     opticalGap: gapHead(params.GAP_FFN_optical, o),
     radarGap: gapHead(params.GAP_FFN_radar, r),
   };
@@ -309,34 +258,7 @@ function encodeSensor(params: EncoderParams, config: CromaConfig, images: tf.Ten
   const visible = mask === undefined ? patches : takeRows(patches, mask.keep);
   const tokens = applyLinear(params.linear_input, visible, { constantInput: true }); // [B, K, D]
   const bias = distanceBias(config.heads, grid, mask, mask);
-  return transform(params.transformer, tokens, config.heads, bias);
-}
-
-function transform(params: TransformerParams, tokens: tf.Tensor, heads: number, bias?: tf.Tensor4D) {
-  let x = tokens;
-  for (const [own, feedForward] of params.layers) x = feed(feedForward, attend(own, x, heads, bias));
-  return applyLayerNorm(params.norm_out, x, EPSILON) as tf.Tensor3D;
-}
-
-function attend(params: AttentionParams, x: tf.Tensor, heads: number, bias?: tf.Tensor4D): tf.Tensor {
-  const qkv = applyLinear(params.create_qkv, applyLayerNorm(params.input_norm, x, EPSILON));
-  return applyLinear(params.out, selfAttention(qkv, { heads, bias }), { residual: x });
-}
-
-function attendTo(params: CrossParams, x: tf.Tensor, context: tf.Tensor, heads: number, bias: tf.Tensor4D) {
-  const [from, to] = [x, context].map((t) => applyLayerNorm(params.input_norm, t, EPSILON)) as [
-    tf.Tensor,
-    tf.Tensor,
-  ];
-  const q = applyLinear(params.create_q, from);
-  const k = applyLinear(params.create_k, to);
-  const v = applyLinear(params.create_v, to);
-  return applyLinear(params.to_out, attention(q, k, v, { heads, bias }), { residual: x });
-}
-
-function feed({ input_norm, net }: FeedForwardParams, x: tf.Tensor): tf.Tensor {
-  const hidden = applyLinear(net["0"], applyLayerNorm(input_norm, x, EPSILON), { activation: "gelu" });
-  return applyLinear(net["2"], hidden, { residual: x });
+  return applyBiasedTransformer(params.transformer, tokens, config.heads, bias);
 }
 
 /** [B, N, D] -> [B, D] */
@@ -385,7 +307,7 @@ export function cromaDecode(
   const tokens = tf.add(restoreRows(visible, decoder.mask_token, mask), decoder.decoder_pos_embed);
   return applyLinear(
     decoder.linear_output,
-    transform(decoder.decoder, tokens, config.decoderHeads),
+    applyBiasedTransformer(decoder.decoder, tokens, config.decoderHeads),
   ) as tf.Tensor3D;
 }
 

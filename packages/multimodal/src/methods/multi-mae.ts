@@ -17,27 +17,14 @@
  */
 import * as tf from "@tensorflow/tfjs";
 import {
-  applyBlock,
-  applyLayerNorm,
-  applyLinear,
-  applyMlp,
   applyPatchEmbed,
   applyTransformer,
-  attention,
   type BlockParams,
-  buffer,
   type EncodeOptions,
   expect,
-  initBlock,
-  initLayerNorm,
-  initLinear,
-  initMlp,
   initPatchEmbed,
-  type LayerNormParams,
-  type LinearParams,
   type Mask,
   type Method,
-  type MlpParams,
   maskedFlags,
   normaliseJoint,
   type PatchEmbedParams,
@@ -45,13 +32,10 @@ import {
   patchGrid,
   patchify,
   type Random,
-  restoreRows,
-  sinCos2d,
   takeRows,
   tokenL1,
   tokenMse,
   truncatedNormal,
-  uniform,
 } from "@unmask/core";
 import { z } from "zod";
 import { bandsLast } from "../bands.js";
@@ -59,6 +43,14 @@ import { drawBudget, maskByBudget } from "../budget.js";
 import { count, sizeSchema } from "../config.js";
 import { encodeByPresence } from "../encode-by-presence.js";
 import { joinTokens, type Span } from "../join-tokens.js";
+import {
+  applyOutputAdapter,
+  gridTable,
+  initAdapterBlocks,
+  initOutputAdapter,
+  type OutputAdapterParams,
+  tablePositions,
+} from "../output-adapter.js";
 import { type MultimodalReconstruction, partPictures, withTrueStatistics } from "../part-pictures.js";
 import { type AlignedSample, presence, stackParts } from "../sample.js";
 
@@ -133,27 +125,9 @@ const presets = {
   large: { width: 1024, depth: 24, heads: 16 },
 } satisfies Record<string, Partial<MultiMaeConfig>>;
 
-interface OutputParams {
-  /** [1, D, rows, columns], frozen */
-  readonly pos_emb: tf.Variable;
-  /** [1, 1, D] */
-  readonly mask_token: tf.Variable;
-  /** [1, 1, D] by modality */
-  readonly task_embeddings: Readonly<Record<string, tf.Variable>>;
-  readonly proj_context: LinearParams;
-  /** Cross-attention; `kv` is keys, then values. */
-  readonly decoder: { readonly q: LinearParams; readonly kv: LinearParams; readonly proj: LinearParams };
-  readonly context_norm: LayerNormParams;
-  readonly query_norm: LayerNormParams;
-  readonly out_norm: LayerNormParams;
-  readonly mlp: MlpParams;
-  readonly decoder_transformer: readonly BlockParams[];
-  readonly out_proj: LinearParams;
-}
-
 export interface MultiMaeParams {
   readonly input_adapters: Readonly<Record<string, PatchEmbedParams & { readonly pos_emb: tf.Variable }>>;
-  readonly output_adapters: Readonly<Record<string, OutputParams>>;
+  readonly output_adapters: Readonly<Record<string, OutputAdapterParams>>;
   /** [1, G, D] */
   readonly global_tokens: tf.Variable;
   readonly encoder: readonly BlockParams[];
@@ -180,52 +154,21 @@ function init(config: MultiMaeConfig, random: Random): MultiMaeParams {
     mlpRatio,
   } = config;
   const grid = multiMaeGrid(config);
-  const table = (d: number) =>
-    buffer(tf.transpose(sinCos2d(grid, d, { order: "row-first" })).reshape([1, d, ...grid]));
-  const vector = (d: number, rows = 1) => parameter(truncatedNormal(0.02)([1, rows, d], random));
-  const hidden = (d: number) => Math.trunc(d * mlpRatio);
-  // Packed projections begin as their parts would: xavier by the part's own fan out.
-  const packed = (from: number, to: number, parts: number) =>
-    initLinear(random, from, parts * to, { init: uniform(Math.sqrt(6 / (from + to))) });
-  const block = (d: number): BlockParams => {
-    const made = initBlock(random, { width: d, hidden: hidden(d) });
-    made.attn.qkv.weight.assign(uniform(Math.sqrt(6 / (2 * d)))([3 * d, d], random));
-    return made;
-  };
-  const blocks = (n: number, d: number) => Array.from({ length: n }, () => block(d));
-  const output = (name: string): [string, OutputParams] => {
+  const output = (name: string): OutputAdapterParams => {
     const values = modalities[modalityOf(config, name)]! * patchSize[0] * patchSize[1];
-    return [
-      name,
-      {
-        pos_emb: table(decoder),
-        mask_token: parameter(tf.zeros([1, 1, decoder])),
-        task_embeddings: Object.fromEntries(Object.keys(modalities).map((task) => [task, vector(decoder)])),
-        proj_context: initLinear(random, width, decoder),
-        decoder: {
-          q: initLinear(random, decoder, decoder),
-          kv: packed(decoder, decoder, 2),
-          proj: initLinear(random, decoder, decoder),
-        },
-        context_norm: initLayerNorm(decoder),
-        query_norm: initLayerNorm(decoder),
-        out_norm: initLayerNorm(decoder),
-        mlp: initMlp(random, decoder, hidden(decoder)),
-        decoder_transformer: blocks(decoderDepth, decoder),
-        out_proj: initLinear(random, decoder, values),
-      },
-    ];
+    const tasks = Object.keys(modalities);
+    return initOutputAdapter(random, { grid, width, decoder, decoderDepth, mlpRatio, values, tasks });
   };
   return {
     input_adapters: Object.fromEntries(
       Object.entries(modalities).map(([name, channels]) => [
         name,
-        { ...initPatchEmbed(random, { patch: patchSize, channels, width }), pos_emb: table(width) },
+        { ...initPatchEmbed(random, { patch: patchSize, channels, width }), pos_emb: gridTable(grid, width) },
       ]),
     ),
-    output_adapters: Object.fromEntries(outputs.map(output)),
-    global_tokens: vector(width, config.globalTokens),
-    encoder: blocks(depth, width),
+    output_adapters: Object.fromEntries(outputs.map((name) => [name, output(name)])),
+    global_tokens: parameter(truncatedNormal(0.02)([1, config.globalTokens, width], random)),
+    encoder: initAdapterBlocks(random, depth, width, mlpRatio),
   };
 }
 
@@ -274,7 +217,10 @@ export function multiMaeTokens(
 ) {
   const byModality = Object.entries(images).map(([name, image]): [string, tf.Tensor3D] => {
     const adapter = params.input_adapters[name]!;
-    return [name, tf.add(applyPatchEmbed(adapter, patchify(image, patchSize)), positions(adapter.pos_emb))];
+    return [
+      name,
+      tf.add(applyPatchEmbed(adapter, patchify(image, patchSize)), tablePositions(adapter.pos_emb)),
+    ];
   });
   return joinTokens(Object.fromEntries(byModality));
 }
@@ -300,38 +246,12 @@ export function multiMaeDecode(
   mask: Mask,
   spans: Readonly<Record<string, Span>>,
 ): tf.Tensor3D {
-  const adapter = params.output_adapters[name]!;
   const { decoderHeads: heads, epsilon } = config;
   const task = modalityOf(config, name);
-  const context = applyLinear(adapter.proj_context, latent); // [B, K + G, d]
-  const [batch, , width] = context.shape as [number, number, number];
-  const seen = context.slice([0, 0, 0], [batch, mask.kept, width]);
-  const globals = context.slice([0, mask.kept, 0]);
-  const table = positions(adapter.pos_emb);
-  const embeddings = Object.keys(config.modalities).map((one) =>
-    tf.add(table, adapter.task_embeddings[one]!),
-  );
-  const all = tf.add(restoreRows(seen, adapter.mask_token, mask), tf.concat(embeddings, 1)); // [B, sum of N, d]
-  const { start, length } = spans[task]!;
-  const queries = applyLayerNorm(
-    adapter.query_norm,
-    all.slice([0, start, 0], [batch, length, width]),
-    epsilon,
-  );
-  const read = applyLayerNorm(
-    adapter.context_norm,
-    tf.concat([takeRows(all, mask.keep), globals], 1),
-    epsilon,
-  );
-  const [k, v] = tf.split(applyLinear(adapter.decoder.kv, read), 2, 2) as [tf.Tensor, tf.Tensor];
-  const attended = attention(applyLinear(adapter.decoder.q, queries), k, v, { heads });
-  const x = applyLinear(adapter.decoder.proj, attended);
-  const mixed = applyMlp(adapter.mlp, applyLayerNorm(adapter.out_norm, x, epsilon), { residual: x });
-  const decoded = adapter.decoder_transformer.reduce(
-    (tokens, block) => applyBlock(block, tokens, { heads, epsilon }),
-    mixed,
-  );
-  return bandsLast(applyLinear(adapter.out_proj, decoded), config.modalities[task]!);
+  const predicted = applyOutputAdapter(params.output_adapters[name]!, latent, {
+    ...{ mask, spans, task, heads, epsilon },
+  });
+  return bandsLast(predicted, config.modalities[task]!);
 }
 
 /** Mean over hidden patches of each sample that has the modality and any hidden, then over those samples. */
@@ -429,12 +349,6 @@ export function modalityOf(config: MultiMaeConfig, output: string): string {
 
 const isNormalised = ({ modalities }: MultiMaeConfig, output: string) =>
   modalities[output] === undefined && output.startsWith("norm_");
-
-/** [1, D, rows, columns] -> [1, N, D] */
-const positions = (table: tf.Tensor) => {
-  const [, width, rows, columns] = table.shape as [number, number, number, number];
-  return tf.transpose(table.reshape([width, rows * columns])).expandDims(0);
-};
 
 export const multiMaeGrid = ({ imageSize, patchSize }: MultiMaeConfig) =>
   patchGrid(imageSize, patchSize) as [number, number];
