@@ -3,7 +3,7 @@
  *
  * GraphMAE in the published configurations, on data under UNMASK_DATA: the linear probe's accuracy on the public split
  * of cora, citeseer and pubmed, early-stopped and after the last epoch; 10-fold accuracy on mutag, proteins, imdb-binary
- * and nci1. scgc-citeseer, scgc-acm and scgc-dblp: SCGC's clusters beside k-means. --peer times a step beside the same in
+ * and nci1. random-pubmed and random-million: one epoch's time and memory. scgc-citeseer, scgc-acm and scgc-dblp: SCGC's clusters beside k-means. --peer times a step beside the same in
  * plain PyTorch (the Python of PEERS_PYTHON). Runs stand in DIR (default runs/graph); finished seeds are not repeated,
  * and --minutes stops after so many, in the middle of a run if need be, to be continued by the next call.
  */
@@ -12,6 +12,7 @@ import { startEngine } from "@unmask/core";
 import { clusterSets, runClusters } from "./workers/graph-clusters.js";
 import { graphSets, runGraphs } from "./workers/graph-collections.js";
 import { nodeSets, runNodes } from "./workers/graph-nodes.js";
+import { randomSets, runRandom } from "./workers/graph-peer.js";
 
 const { values: args } = parseArgs({
   options: {
@@ -42,8 +43,9 @@ for (const set of args.sets.split(",")) {
   if (set in nodeSets) await runNodes(set as keyof typeof nodeSets, options);
   else if (set in graphSets) await runGraphs(set as keyof typeof graphSets, options);
   else if (set in clusterSets) await runClusters(set as keyof typeof clusterSets, options);
+  else if (set in randomSets) runRandom(set as keyof typeof randomSets, options);
   else {
-    const known = [nodeSets, graphSets, clusterSets].flatMap((sets) => Object.keys(sets));
+    const known = [nodeSets, graphSets, clusterSets, randomSets].flatMap((sets) => Object.keys(sets));
     throw new Error(`--sets ${set}: use some of ${known.join(", ")}`);
   }
 }

@@ -1,9 +1,11 @@
 """GraphMAE's training step in plain PyTorch: a GAT by index_add over edges, as Cora is trained. Prints milliseconds.
 
-Usage: python graph_mae_step.py FOLDER NAME STEPS, the folder of Planetoid's files (ind.NAME.*)
+Usage: python graph_mae_step.py FOLDER NAME STEPS, the folder of Planetoid's files (ind.NAME.*); or with
+NODES,FEATURES,EDGES,WIDTH in the place of NAME on a random graph. Prints megabytes at most in memory, too.
 """
 
 import pickle
+import resource
 import sys
 import time
 
@@ -18,24 +20,40 @@ SETS = {
     "cora": dict(hidden=512, heads=4, mask=0.5, replace=0.05, alpha=3, decay=2e-4),
     "citeseer": dict(hidden=512, heads=2, mask=0.5, replace=0.1, alpha=1, decay=2e-5),
 }
-config = SETS[name]
+torch.manual_seed(0)
 
 
-def load(part):
-    with open(f"{folder}/ind.{name}.{part}", "rb") as file:
-        return pickle.load(file, encoding="latin1")
+def planetoid():
+    def load(part):
+        with open(f"{folder}/ind.{name}.{part}", "rb") as file:
+            return pickle.load(file, encoding="latin1")
+
+    test = np.loadtxt(f"{folder}/ind.{name}.test.index", dtype=int)
+    allx, tx, graph = load("allx"), load("tx"), load("graph")
+    nodes = max(allx.shape[0], test.max() + 1)
+    x = np.zeros((nodes, allx.shape[1]), dtype=np.float32)
+    x[: allx.shape[0]] = allx.toarray()
+    x[test] = tx.toarray()
+    x = torch.from_numpy(x / np.maximum(x.sum(1, keepdims=True), 1e-12))
+    pairs = {(a, b) for a, bs in graph.items() for b in bs} | {(b, a) for a, bs in graph.items() for b in bs}
+    pairs = {pair for pair in pairs if pair[0] != pair[1]} | {(i, i) for i in range(nodes)}
+    return x, torch.tensor(sorted(pairs)).T.contiguous()
 
 
-test = np.loadtxt(f"{folder}/ind.{name}.test.index", dtype=int)
-allx, tx, graph = load("allx"), load("tx"), load("graph")
-nodes = max(allx.shape[0], test.max() + 1)
-x = np.zeros((nodes, allx.shape[1]), dtype=np.float32)
-x[: allx.shape[0]] = allx.toarray()
-x[test] = tx.toarray()
-x = torch.from_numpy(x / np.maximum(x.sum(1, keepdims=True), 1e-12))
-pairs = {(a, b) for a, bs in graph.items() for b in bs} | {(b, a) for a, bs in graph.items() for b in bs}
-pairs = {pair for pair in pairs if pair[0] != pair[1]} | {(i, i) for i in range(nodes)}
-source, target = torch.tensor(sorted(pairs)).T.contiguous()
+def random_graph(nodes, features, edges):
+    ends = torch.randint(nodes, (2, edges))
+    loops = torch.arange(nodes).expand(2, nodes)
+    return torch.randn(nodes, features), torch.cat([ends, ends.flip(0), loops], 1).contiguous()
+
+
+if name in SETS:
+    config = SETS[name]
+    x, (source, target) = planetoid()
+else:
+    nodes, features, edges, width = map(int, name.split(","))
+    config = dict(hidden=width, heads=4, mask=0.5, replace=0.05, alpha=3, decay=0)
+    x, (source, target) = random_graph(nodes, features, edges)
+nodes = x.shape[0]
 
 
 class Gat(nn.Module):
@@ -96,4 +114,4 @@ for _ in range(steps):
     began = time.perf_counter()
     step()
     times.append(1000 * (time.perf_counter() - began))
-print(f"{np.median(times):.1f}")
+print(f"{np.median(times):.1f} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f}")
