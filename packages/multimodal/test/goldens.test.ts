@@ -7,8 +7,9 @@ import * as croma from "./goldens/croma.adapter.js";
 import * as hicmae from "./goldens/hicmae.adapter.js";
 import * as mindEye from "./goldens/mind-eye.adapter.js";
 import * as multiMae from "./goldens/multi-mae.adapter.js";
+import * as simvtp from "./goldens/simvtp.adapter.js";
 
-const adapters: GoldenAdapter[] = [avMae, croma, hicmae, mindEye, multiMae].flatMap((module) =>
+const adapters: GoldenAdapter[] = [avMae, croma, hicmae, mindEye, multiMae, simvtp].flatMap((module) =>
   Object.values(module),
 );
 const root = fileURLToPath(new URL("./goldens/", import.meta.url));

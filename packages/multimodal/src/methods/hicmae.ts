@@ -50,6 +50,7 @@ import {
   uniform,
 } from "@unmask/core";
 import { z } from "zod";
+import { clipColours, clipTensor, cubeTarget, withChannelStatistics } from "../clips.js";
 import { count, ratio } from "../config.js";
 import { encodeByPresence } from "../encode-by-presence.js";
 import { type MultimodalReconstruction, partPictures } from "../part-pictures.js";
@@ -273,7 +274,7 @@ function prepare(config: HicmaeConfig, samples: readonly AlignedSample[], random
   const grid = patchGrid(config.video.size, config.video.patch) as [number, number, number];
   const [rows, columns] = patchGrid(config.audio.size, config.audio.patch) as [number, number];
   return {
-    video: videoTensor(config, samples),
+    video: clipTensor(config, config.video.size, samples),
     audio: audioTensor(config, samples),
     videoMask: tubeMask({ batch, grid, ratio: config.videoMaskRatio }, random.child("video")),
     audioMask: randomMask(
@@ -281,11 +282,6 @@ function prepare(config: HicmaeConfig, samples: readonly AlignedSample[], random
       random.child("audio"),
     ),
   };
-}
-
-function videoTensor({ video, mean, std }: HicmaeConfig, samples: readonly AlignedSample[]): tf.Tensor5D {
-  const values = stackParts(samples, "video", [...video.size, 3]);
-  return tf.div(tf.sub(values, tf.tensor1d([...mean])), tf.tensor1d([...std]));
 }
 
 const audioTensor = ({ audio }: HicmaeConfig, samples: readonly AlignedSample[]) =>
@@ -371,16 +367,11 @@ export function predict(
 }
 
 /** [B, N, P] normalised -> [B, N, P] */
-function videoTargetOf(
-  { mean, std, video, normaliseVideo, frameDifference }: HicmaeConfig,
-  cubes: tf.Tensor3D,
-): tf.Tensor3D {
-  const [batch, tokens, values] = cubes.shape;
-  const byColour = cubes.reshape([batch, tokens, values / 3, 3]);
-  const shown = tf.add(tf.mul(byColour, tf.tensor1d([...std])), tf.tensor1d([...mean])).reshape(cubes.shape); // 0 to 1
-  const target = normaliseVideo ? normaliseChannels(shown, 3) : shown;
-  if (!frameDifference) return target as tf.Tensor3D;
-  const [frames, height, width] = video.patch;
+function videoTargetOf(config: HicmaeConfig, cubes: tf.Tensor3D): tf.Tensor3D {
+  const target = cubeTarget(config, cubes, config.normaliseVideo);
+  if (!config.frameDifference) return target;
+  const [batch, tokens] = cubes.shape;
+  const [frames, height, width] = config.video.patch;
   expect(frames === 2, () => `hicmae: frameDifference takes tokens of two frames, these have ${frames}`);
   const [first, second] = tf.split(target.reshape([batch, tokens, 2, height * width * 3]), 2, 2) as [
     tf.Tensor,
@@ -506,8 +497,11 @@ function encode(
   return encodeByPresence(samples, ["video", "audio"], (group, present) => {
     const of = (name: "video" | "audio") =>
       name === "video"
-        ? encodeStream(params.encoder, config, patchify(videoTensor(config, group), config.video.patch))
-            .latent
+        ? encodeStream(
+            params.encoder,
+            config,
+            patchify(clipTensor(config, config.video.size, group), config.video.patch),
+          ).latent
         : encodeStream(params.encoder_audio, config, patchify(audioTensor(config, group), config.audio.patch))
             .latent;
     if (present.length === 2) {
@@ -545,14 +539,14 @@ function reconstruct(
     const placed = tf.gather(all.reshape([-1, patches.shape[2]]), tf.tensor1d(flatPlaces(mask), "int32"));
     return partPictures(patches, placed.reshape(patches.shape), mask, patchGrid(size, patch), patch);
   };
-  const shown = tf.add(tf.mul(batch.video, tf.tensor1d([...config.std])), tf.tensor1d([...config.mean]));
+  const shown = clipColours(config, batch.video);
   return {
     parts: {
       video: part(shown, config.video, batch.videoMask, video, (prediction, truth) =>
         undoVideo(config, prediction, truth),
       ),
       audio: part(batch.audio, config.audio, batch.audioMask, audio, (prediction, truth) =>
-        config.normaliseAudio ? withStatistics(prediction, truth, 1) : prediction,
+        config.normaliseAudio ? withChannelStatistics(prediction, truth, 1) : prediction,
       ),
     },
     note: "hidden tokens as predicted, with the truth's mean and deviation where targets are normalised",
@@ -572,16 +566,7 @@ function undoVideo(
     const [first, difference] = tf.split(prediction, 2, 2) as [tf.Tensor, tf.Tensor];
     values = tf.concat([first, tf.add(first, difference)], 2);
   }
-  return normaliseVideo ? withStatistics(values, truth, 3) : values;
-}
-
-/** The inverse of N-chan with the truth's own statistics. */
-function withStatistics(values: tf.Tensor, truth: tf.Tensor, channels: number): tf.Tensor {
-  const [batch, tokens, width] = truth.shape as [number, number, number];
-  const split = (x: tf.Tensor) => x.reshape([batch, tokens, width / channels, channels]);
-  const { mean, variance } = tf.moments(split(truth), 2, true);
-  const deviation = tf.sqrt(tf.mul(variance, width / channels / (width / channels - 1)));
-  return tf.add(tf.mul(split(values), tf.add(deviation, 1e-6)), mean).reshape(truth.shape);
+  return normaliseVideo ? withChannelStatistics(values, truth, 3) : values;
 }
 
 export const hicmae = {

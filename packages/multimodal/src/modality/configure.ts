@@ -1,8 +1,10 @@
 /** What the samples decide about a model: sizes, channels, modalities. */
+import { readFile } from "node:fs/promises";
 import { type Configured, type ConfigureRequest, expect, type Keys, type Source } from "@unmask/core";
 import type { ArrayModality } from "../array-modality.js";
 import { type ListedSample, listSamples, type PartSource } from "../read/listing.js";
 import { kindOf, readImage, readPart } from "../read/read-part.js";
+import { learnVocabulary } from "../text/word-piece.js";
 import { type AlignedData, alignedDataSchema } from "./data.js";
 
 /** Larger images are reduced to this side; so are frames of videos to half of it. */
@@ -27,6 +29,10 @@ export async function configureAligned({
       return configureMultiMae(samples, options, given);
     case "mind-eye":
       return configureMindEye(samples, given);
+    case "hicmae":
+      return configureClips(given);
+    case "simvtp":
+      return configureCaptions(samples, options, given);
     default:
       return configureArrays(samples, given);
   }
@@ -113,6 +119,40 @@ async function configureMindEye(samples: readonly ListedSample[], given: Keys): 
       embedding === undefined
         ? `vectors of ${voxels[0]} values, an embedding of ${width} values for each label`
         : `vectors of ${voxels[0]} values, embeddings of ${tokens} x ${width}`,
+    ],
+  };
+}
+
+const SMALL_CLIP = { size: [CLIP, LARGEST_SIDE / 2, LARGEST_SIDE / 2], patch: [2, 16, 16] };
+
+function configureClips(given: Keys): Configured {
+  const config: Record<string, unknown> = {};
+  if (given.video === undefined) config.video = SMALL_CLIP;
+  if (given.audio === undefined) config.audio = { size: [BANDS, BANDS], patch: [16, 16] };
+  return { config, notes: [`clips of ${SMALL_CLIP.size.join("x")}, spectrograms of ${BANDS} bands`] };
+}
+
+async function configureCaptions(
+  samples: readonly ListedSample[],
+  { vocabulary }: AlignedData,
+  given: Keys,
+): Promise<Configured> {
+  const config: Record<string, unknown> = {};
+  if (given.video === undefined) config.video = SMALL_CLIP;
+  if (given.vocabulary !== undefined) return { config, notes: [] };
+  const texts = samples.flatMap(({ parts }) =>
+    Object.values(parts).flatMap((part) => ("text" in part ? [part.text] : [])),
+  );
+  expect(texts.length > 0, 'simvtp: no sample has a text; give {"text": "..."} under the name text');
+  const words =
+    vocabulary === undefined
+      ? learnVocabulary(texts)
+      : (await readFile(vocabulary, "utf8")).split(/\r?\n/).filter((word) => word !== "");
+  config.vocabulary = words;
+  return {
+    config,
+    notes: [
+      `${words.length} words ${vocabulary === undefined ? `learned from ${texts.length} texts` : `of ${vocabulary}`}`,
     ],
   };
 }

@@ -4,8 +4,10 @@ import { expect, UnmaskError } from "@unmask/core";
 import { z } from "zod";
 import type { ArrayModalities } from "../array-encoder.js";
 import type { CromaConfig } from "../methods/croma.js";
+import type { HicmaeConfig } from "../methods/hicmae.js";
 import type { MindEyeConfig } from "../methods/mind-eye.js";
 import type { MultiMaeConfig } from "../methods/multi-mae.js";
+import type { SimvtpConfig } from "../methods/simvtp.js";
 import { alignedSamples } from "../read/aligned-samples.js";
 import { type AlignedSample, partValues } from "../sample.js";
 
@@ -15,6 +17,12 @@ export const alignedDataSchema = z.strictObject({
     .record(z.string(), z.string())
     .optional()
     .describe("part of the model by the manifest's key or the folder that holds it, where they differ"),
+  vocabulary: z
+    .string()
+    .optional()
+    .describe(
+      "file of WordPiece tokens, one a line, for methods that read words; learned from the texts when not given",
+    ),
   tiles: z.int().positive().optional().describe("images are cut into as many by as many; 1 when not given"),
   augment: z
     .enum(["none", "flip"])
@@ -49,6 +57,12 @@ export function shapesOf(method: string, config: object): Shapes {
       const { imageSize, modalities } = config as MultiMaeConfig;
       return mapEntries(modalities, (channels) => [...imageSize, channels]);
     }
+    case "hicmae": {
+      const { video, audio } = config as HicmaeConfig;
+      return { video: [...video.size, 3], audio: [...audio.size, 1] };
+    }
+    case "simvtp":
+      return { video: [...(config as SimvtpConfig).video.size, 3] };
     case "mind-eye": {
       const { voxels, tokens, tokenWidth } = config as MindEyeConfig;
       return { voxels: [voxels], embedding: [tokens, tokenWidth] };
@@ -63,7 +77,7 @@ export function shapesOf(method: string, config: object): Shapes {
 }
 
 /** Methods that train on samples with all of their parts. */
-const PAIRED = ["croma", "mind-eye"];
+const PAIRED = ["croma", "hicmae", "mind-eye"];
 
 export function openAligned(
   source: Source,

@@ -6,6 +6,7 @@ import { croma } from "../methods/croma.js";
 import { hicmae } from "../methods/hicmae.js";
 import { mindEye } from "../methods/mind-eye.js";
 import { multiMae } from "../methods/multi-mae.js";
+import { simvtp } from "../methods/simvtp.js";
 import { writeMultimodalPictures } from "../pictures/write-pictures.js";
 import { configureAligned } from "./configure.js";
 import { alignedDataSchema, openAligned, rawParts } from "./data.js";
@@ -13,7 +14,7 @@ import { alignedDataSchema, openAligned, rawParts } from "./data.js";
 export const modality: ModalityPackage = {
   name: "multimodal",
   samples: "aligned samples",
-  methods: [avMae, hicmae, croma, multiMae, mindEye],
+  methods: [avMae, hicmae, simvtp, croma, multiMae, mindEye],
   defaultMethod: avMae.id,
   dataSchema: alignedDataSchema,
   configure: configureAligned,
