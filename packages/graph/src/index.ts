@@ -21,4 +21,4 @@ export * from "./read/planetoid.js";
 export * from "./skeleton/clip.js";
 export * from "./skeleton/parse.js";
 export type { SkeletonSample } from "./skeleton/sample.js";
-export * from "./structure.js";
+export { inducedGraph, loopedEdges, neighbourhood } from "./structure.js";
