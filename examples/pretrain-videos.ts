@@ -1,6 +1,7 @@
 // Pretrains a masked autoencoder on a folder of videos, one sub-folder for each class, and measures its features.
 import {
   createModel,
+  createRandom,
   extractFeatures,
   knn,
   pretrain,
