@@ -187,6 +187,7 @@ export interface CmaeBatch {
 function init(config: CmaeConfig, random: Random): CmaeParams {
   const { patchSize, channels, width, projectionHidden, projectionWidth } = config;
   const grid = patchGrid(config.imageSize, patchSize) as [number, number];
+  cells(config); // names a grid that they do not fit
   const encoder = {
     cls_token: parameter(normal(0.02)([1, 1, width], random)),
     pos_embed: buffer(sinCos2d(grid, width, { order: "row-first", cls: true }).expandDims(0)),
