@@ -8,7 +8,7 @@ export interface LossFixture {
   readonly gradients: Readonly<Record<string, readonly [number, number]>>;
 }
 
-export const wave = (count: number, seed: number, scale = 1, shift = 0): Float32Array =>
+const wave = (count: number, seed: number, scale = 1, shift = 0): Float32Array =>
   Float32Array.from({ length: count }, (_, i) => shift + scale * Math.sin(1.3 * i + 0.7 * seed));
 
 export function waveTensor(shape: number[], seed: number, scale = 1, shift = 0): tf.Tensor {

@@ -41,8 +41,6 @@ export const videoDataSchema = z.strictObject({
     .describe("threads that decode, 0 for none; one fewer than processors, at most 4"),
 });
 
-export type VideoData = z.output<typeof videoDataSchema>;
-
 /** A folder of videos (or of folders of frames), or single videos. */
 export function openVideos(
   source: Source,

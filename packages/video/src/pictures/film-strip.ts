@@ -19,7 +19,7 @@ export interface StripClips {
   readonly note: string;
 }
 
-export const ROWS = ["original", "masked", "reconstructed"] as const;
+const ROWS = ["original", "masked", "reconstructed"] as const;
 
 const PAPER = 255;
 const INK = 60;
