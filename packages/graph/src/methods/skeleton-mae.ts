@@ -198,7 +198,7 @@ function init(config: SkeletonMaeConfig, random: Random): SkeletonMaeParams {
 }
 
 /** Persons become samples of their own. [B * persons, T, V, C] */
-export function clipsOf(config: SkeletonMaeConfig, samples: readonly SkeletonSample[]): tf.Tensor4D {
+function clipsOf(config: SkeletonMaeConfig, samples: readonly SkeletonSample[]): tf.Tensor4D {
   const { persons, frames, joints, channels } = config;
   const size = frames * joints * channels;
   const values = new Float32Array(samples.length * persons * size);

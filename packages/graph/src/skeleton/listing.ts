@@ -3,7 +3,7 @@ import { readdirSync } from "node:fs";
 import { extname } from "node:path";
 import { expect, UnmaskError } from "@unmask/core";
 
-export const SKELETON_EXTENSIONS = new Set([".skeleton", ".json", ".txt"]);
+const SKELETON_EXTENSIONS = new Set([".skeleton", ".json", ".txt"]);
 
 /** Paths inside the folder, forward slashes. @throws UnmaskError where the folder holds none */
 export function listSkeletons(directory: string): string[] {

@@ -145,7 +145,7 @@ const presets = {
 } satisfies Record<string, Partial<HicmaeConfig>>;
 
 /** Cross-attention before the self-attention of a plain block. */
-export interface CrossBlockParams extends BlockParams {
+interface CrossBlockParams extends BlockParams {
   /** Of the tokens. */
   readonly cross_norm1: LayerNormParams;
   /** Of what they look at. */

@@ -166,7 +166,7 @@ export interface SimvtpBatch {
   readonly negatives: Int32Array;
 }
 
-export interface TextBatch {
+interface TextBatch {
   /** [B, L] with hidden words as [MASK] */
   readonly ids: Int32Array;
   /** [B, L]: the words that are hidden, -100 elsewhere */
