@@ -120,7 +120,7 @@ it("cuts both views from one crop, the second less than the shift beside the fir
     ...config,
     ...still,
     imageSize: [8, 10],
-    cropScale: [1, 1],
+    cellSize: 1,
   });
   const picture: ImageSample = {
     pixels: Uint16Array.from(createRandom(1).uniforms(20 * 26 * 2), (value) => 65535 * value),
