@@ -15,7 +15,7 @@ export interface NodeRows {
 const MAX_VALUES = 2 ** 27;
 
 /** A: the edges in both directions and a self loop at each node, over the row's sum. */
-export function walkOnce(graph: Graph): NodeRows {
+function walkOnce(graph: Graph): NodeRows {
   const { from, to, nodes } = graph;
   const both = { from: join(from, to), to: join(to, from), nodes };
   const { starts, from: columns }: Edges = loopedEdges(both);

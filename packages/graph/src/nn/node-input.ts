@@ -15,7 +15,7 @@ import {
   takeOrFill,
 } from "@unmask/core";
 
-export interface Drop {
+interface Drop {
   readonly rate: number;
   readonly seed: number;
 }
