@@ -25,10 +25,6 @@ type Parts = Readonly<Record<string, () => string | Promise<string>>>;
 export const pages: Readonly<Record<string, Parts>> = {
   "README.md": { example: () => code("examples/pretrain-images.ts") },
   "docs/cli.md": { commands, data: () => options(image.dataSchema), train: () => options(trainSchema) },
-  "docs/methods/mind-eye-low-level.md": {
-    options: () => options(mindEyeLowLevel.schema),
-    presets: () => presets(mindEyeLowLevel),
-  },
   "docs/composition.md": { data: () => options(multimodal.dataSchema) },
   ...Object.fromEntries(
     [video, audio, graph, pointcloud].map(({ name, dataSchema }) => [

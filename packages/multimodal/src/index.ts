@@ -10,6 +10,7 @@ export {
   initBiasedTransformer,
   initCrossTransformer,
 } from "./biased-transformer.js";
+export * from "./brain-network.js";
 export * from "./budget.js";
 export * from "./by-modality.js";
 export * from "./checkpoints/croma.js";
@@ -23,6 +24,7 @@ export * from "./methods/av-mae.js";
 export * from "./methods/croma.js";
 export { type HicmaeBatch, type HicmaeConfig, type HicmaeParams, hicmae } from "./methods/hicmae.js";
 export * from "./methods/mind-eye.js";
+export * from "./methods/mind-eye-low-level.js";
 export * from "./methods/multi-mae.js";
 export { type SimvtpBatch, type SimvtpConfig, type SimvtpParams, simvtp } from "./methods/simvtp.js";
 export * from "./mix-contrast.js";

@@ -24,11 +24,9 @@ import {
   applyTransformer,
   type BlockParams,
   buffer,
-  dropout,
   type EncodeOptions,
   expect,
   gatherAny,
-  gelu,
   initLayerNorm,
   initTransformer,
   type LayerNormParams,
@@ -42,6 +40,14 @@ import {
   type UpdateProgress,
 } from "@unmask/core";
 import { z } from "zod";
+import {
+  applyProjector,
+  applyResidualMlp,
+  initProjector,
+  initResidualMlp,
+  type ProjectorParams,
+  type ResidualMlpParams,
+} from "../brain-network.js";
 import { count } from "../config.js";
 import { cosineSchedule, type DiffusionDraws, drawDiffusion, noised, sampleDiffusion } from "../diffusion.js";
 import { encodeByPresence } from "../encode-by-presence.js";
@@ -131,19 +137,8 @@ const presets = {
   "hidden-layer": {},
 } satisfies Record<string, Partial<MindEyeConfig>>;
 
-interface Layer {
-  readonly "0": LinearParams;
-  readonly "1": LayerNormParams;
-}
-
 export interface MindEyeParams {
-  readonly voxel2clip: {
-    readonly lin0: Layer;
-    readonly mlp: readonly Layer[];
-    readonly lin1: LinearParams;
-    readonly projector: Readonly<Record<"0" | "3" | "6", LayerNormParams>> &
-      Readonly<Record<"2" | "5" | "8", LinearParams>>;
-  };
+  readonly voxel2clip: ResidualMlpParams & { readonly projector: ProjectorParams };
   readonly prior: {
     /** [steps, D] */
     readonly time_embed: tf.Variable;
@@ -181,27 +176,16 @@ export interface MindEyeBatch {
 const EPSILON = 1e-5;
 
 function init(config: MindEyeConfig, random: Random): MindEyeParams {
-  const { voxels, tokens, tokenWidth: width, hidden, blocks, projectorWidth } = config;
+  const { tokens, tokenWidth: width, projectorWidth } = config;
   expect(
     width % config.priorHeads === 0,
     `mind-eye: tokens of width ${width} do not divide among ${config.priorHeads} heads; choose priorHeads that do`,
   );
-  const linear = (from: number, to: number) => initTorchLinear(random, from, to);
-  const layer = (from: number): Layer => ({ "0": linear(from, hidden), "1": initLayerNorm(hidden) });
   const vectors = (rows: number, deviation: number) => parameter(normal(deviation)([rows, width], random));
   return {
     voxel2clip: {
-      lin0: layer(voxels),
-      mlp: Array.from({ length: blocks }, () => layer(hidden)),
-      lin1: linear(hidden, tokens * width),
-      projector: {
-        "0": initLayerNorm(width),
-        "2": linear(width, projectorWidth),
-        "3": initLayerNorm(projectorWidth),
-        "5": linear(projectorWidth, projectorWidth),
-        "6": initLayerNorm(projectorWidth),
-        "8": linear(projectorWidth, width),
-      },
+      ...initResidualMlp(random, config, tokens * width),
+      projector: initProjector(random, width, projectorWidth),
     },
     prior: {
       time_embed: vectors(config.priorSteps, 1),
@@ -269,22 +253,10 @@ export function mindEyeEncode(
   voxels: tf.Tensor2D,
   seed?: number,
 ) {
-  const { lin0, mlp, lin1, projector } = params.voxel2clip;
-  const drop = (x: tf.Tensor, rate: number, layer: number) =>
-    seed === undefined ? x : dropout(x, rate, (seed + layer) >>> 0);
-  const apply = (layer: Layer, x: tf.Tensor) =>
-    gelu(applyLayerNorm(layer["1"], applyLinear(layer["0"], x), EPSILON));
-  let x = drop(apply(lin0, voxels), config.dropout, 0);
-  mlp.forEach((layer, i) => {
-    x = tf.add(x, drop(apply(layer, x), config.blockDropout, i + 1));
-  });
   const { tokens, tokenWidth } = config;
-  const backbone = applyLinear(lin1, x).reshape([voxels.shape[0], tokens, tokenWidth]) as tf.Tensor3D;
-  const project = (norm: LayerNormParams, linear: LinearParams, y: tf.Tensor) =>
-    applyLinear(linear, gelu(applyLayerNorm(norm, y, EPSILON)));
-  const narrow = project(projector["0"], projector["2"], backbone);
-  const projected = project(projector["6"], projector["8"], project(projector["3"], projector["5"], narrow));
-  return { backbone, projected: projected as tf.Tensor3D };
+  const values = applyResidualMlp(params.voxel2clip, config, voxels, seed);
+  const backbone = values.reshape([voxels.shape[0], tokens, tokenWidth]) as tf.Tensor3D;
+  return { backbone, projected: applyProjector(params.voxel2clip.projector, backbone) };
 }
 
 /** Error of the denoised tokens, in units in which a unit token has length sqrt(D). */

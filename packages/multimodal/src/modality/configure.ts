@@ -29,6 +29,8 @@ export async function configureAligned({
       return configureMultiMae(samples, options, given);
     case "mind-eye":
       return configureMindEye(samples, given);
+    case "mind-eye-low-level":
+      return { config: await voxelsOf(samples, given), notes: [] };
     case "hicmae":
       return configureClips(given);
     case "simvtp":
@@ -95,32 +97,37 @@ async function configureMultiMae(
   return { config, notes };
 }
 
-/** Two numbers: the size of a vector, and tokens and width of what belongs to it. */
-async function configureMindEye(samples: readonly ListedSample[], given: Keys): Promise<Configured> {
-  const shapeOf = async (name: string) => {
-    const part = samples.find(({ parts }) => parts[name])?.parts[name];
-    if (part === undefined || "text" in part) return undefined;
-    return (await readPart(part, [1])).shape;
-  };
-  const [voxels, embedding] = [await shapeOf("voxels"), await shapeOf("embedding")];
+/** The size of a vector. */
+async function voxelsOf(samples: readonly ListedSample[], given: Keys): Promise<{ voxels?: number }> {
+  if (given.voxels !== undefined) return {};
+  const shape = await shapeOf(samples, "voxels");
   expect(
-    voxels !== undefined,
-    "mind-eye: no sample has voxels; give a vector or an .npy file under that name",
+    shape !== undefined,
+    "multimodal: no sample has voxels; give a vector or an .npy file under that name",
   );
-  const config: Record<string, unknown> = {};
-  if (given.voxels === undefined) config.voxels = voxels[0];
+  return { voxels: shape[0]! };
+}
+
+/** Tokens and width of what belongs to a vector, beside the vector's size. */
+async function configureMindEye(samples: readonly ListedSample[], given: Keys): Promise<Configured> {
+  const embedding = await shapeOf(samples, "embedding");
   const [tokens, width] =
-    embedding === undefined ? [1, 64] : embedding.length === 1 ? [1, embedding[0]] : embedding;
+    embedding === undefined ? [1, 64] : embedding.length === 1 ? [1, embedding[0]!] : embedding;
+  const config: Record<string, unknown> = await voxelsOf(samples, given);
   if (embedding !== undefined || given.tokens === undefined) config.tokens = tokens;
   if (embedding !== undefined || given.tokenWidth === undefined) config.tokenWidth = width;
   return {
     config,
-    notes: [
-      embedding === undefined
-        ? `vectors of ${voxels[0]} values, an embedding of ${width} values for each label`
-        : `vectors of ${voxels[0]} values, embeddings of ${tokens} x ${width}`,
-    ],
+    notes: [embedding === undefined ? "an embedding for each label" : `embeddings of ${tokens} x ${width}`],
   };
+}
+
+async function shapeOf(
+  samples: readonly ListedSample[],
+  name: string,
+): Promise<readonly number[] | undefined> {
+  const part = samples.find(({ parts }) => parts[name])?.parts[name];
+  return part === undefined || "text" in part ? undefined : (await readPart(part, [1])).shape;
 }
 
 const SMALL_CLIP = { size: [CLIP, LARGEST_SIDE / 2, LARGEST_SIDE / 2], patch: [2, 16, 16] };

@@ -6,6 +6,7 @@ import type { ArrayModalities } from "../array-encoder.js";
 import type { CromaConfig } from "../methods/croma.js";
 import type { HicmaeConfig } from "../methods/hicmae.js";
 import type { MindEyeConfig } from "../methods/mind-eye.js";
+import type { LowLevelConfig } from "../methods/mind-eye-low-level.js";
 import type { MultiMaeConfig } from "../methods/multi-mae.js";
 import type { SimvtpConfig } from "../methods/simvtp.js";
 import { alignedSamples } from "../read/aligned-samples.js";
@@ -67,6 +68,10 @@ export function shapesOf(method: string, config: object): Shapes {
       const { voxels, tokens, tokenWidth } = config as MindEyeConfig;
       return { voxels: [voxels], embedding: [tokens, tokenWidth] };
     }
+    case "mind-eye-low-level": {
+      const { voxels, imageSize, channels } = config as LowLevelConfig;
+      return { voxels: [voxels], picture: [...imageSize, channels] };
+    }
     default: {
       const { modalities } = config as { readonly modalities?: ArrayModalities };
       if (modalities === undefined)
@@ -77,7 +82,7 @@ export function shapesOf(method: string, config: object): Shapes {
 }
 
 /** Methods that train on samples with all of their parts. */
-const PAIRED = ["croma", "hicmae", "mind-eye"];
+const PAIRED = ["croma", "hicmae", "mind-eye", "mind-eye-low-level"];
 
 export function openAligned(
   source: Source,

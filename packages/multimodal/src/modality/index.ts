@@ -5,6 +5,7 @@ import { avMae } from "../methods/av-mae.js";
 import { croma } from "../methods/croma.js";
 import { hicmae } from "../methods/hicmae.js";
 import { mindEye } from "../methods/mind-eye.js";
+import { mindEyeLowLevel } from "../methods/mind-eye-low-level.js";
 import { multiMae } from "../methods/multi-mae.js";
 import { simvtp } from "../methods/simvtp.js";
 import { writeMultimodalPictures } from "../pictures/write-pictures.js";
@@ -14,7 +15,7 @@ import { alignedDataSchema, openAligned, rawParts } from "./data.js";
 export const modality: ModalityPackage = {
   name: "multimodal",
   samples: "aligned samples",
-  methods: [avMae, hicmae, simvtp, croma, multiMae, mindEye],
+  methods: [avMae, hicmae, simvtp, croma, multiMae, mindEye, mindEyeLowLevel],
   defaultMethod: avMae.id,
   dataSchema: alignedDataSchema,
   configure: configureAligned,
