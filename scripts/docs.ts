@@ -25,6 +25,7 @@ type Parts = Readonly<Record<string, () => string | Promise<string>>>;
 export const pages: Readonly<Record<string, Parts>> = {
   "README.md": { example: () => code("examples/pretrain-images.ts") },
   "docs/cli.md": { commands, data: () => options(image.dataSchema), train: () => options(trainSchema) },
+  "docs/methods/README.md": { methods: () => packages.map(methodTable).join("\n\n") },
   "docs/composition.md": { data: () => options(multimodal.dataSchema) },
   ...Object.fromEntries(
     [video, audio, graph, pointcloud].map(({ name, dataSchema }) => [
@@ -38,6 +39,11 @@ export const pages: Readonly<Record<string, Parts>> = {
       .map((method) => [`docs/methods/${method.id}.md`, partsOf(method)]),
   ),
 };
+
+function methodTable({ name, methods }: ModalityPackage): string {
+  const rows = methods.map(({ id, summary }) => `| [\`${id}\`](${id}.md) | ${summary} |`);
+  return [`## @unmask/${name}`, "", "| method | what it is |", "| --- | --- |", ...rows].join("\n");
+}
 
 function partsOf(method: Method): Parts {
   const all = { options: () => options(method.schema) };
