@@ -13,7 +13,8 @@ import { contractSuite, onEveryEngine } from "@unmask/testing";
 import { expect, it } from "vitest";
 import { reconstruction } from "../reconstruction.js";
 import type { ImageSample } from "../sample.js";
-import { bootMae, encodeVisible, patchWeights, pixelTarget } from "./boot-mae.js";
+import { bootMae, encodeVisible, pixelTarget } from "./boot-mae.js";
+import { patchWeights } from "./boot-mae-mask.js";
 
 const config = {
   imageSize: [12, 16],

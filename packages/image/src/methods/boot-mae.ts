@@ -23,7 +23,6 @@ import {
   applyPatchEmbed,
   applyTransformer,
   type BlockParams,
-  blockMask,
   buffer,
   type ConvParams,
   constant,
@@ -39,7 +38,6 @@ import {
   type Mask,
   type Method,
   maskedFlags,
-  maskFromOrders,
   normal,
   normaliseLayer,
   type PatchEmbedParams,
@@ -56,7 +54,6 @@ import {
   truncatedNormal,
   type UpdateProgress,
   updateEma,
-  visibleCount,
   withClassToken,
   xavierUniform,
 } from "@unmask/core";
@@ -75,16 +72,14 @@ import {
   encoderSizes,
 } from "../transformer-config.js";
 import { type DecoderBlockParams, decode, initBlock, initDecoderBlock } from "./boot-mae-decoder.js";
+import { drawMask, type MaskConfig, patchWeights } from "./boot-mae-mask.js";
 
 export interface BootMaeConfig
   extends ImageInput,
     EncoderConfig,
-    Pick<DecoderConfig, "decoderWidth" | "decoderDepth"> {
+    Pick<DecoderConfig, "decoderWidth" | "decoderDepth">,
+    MaskConfig {
   readonly injectBlocks: readonly [number, number];
-  readonly maskRatio: number;
-  readonly blockShare: number;
-  readonly blockArea: readonly [number, number];
-  readonly weightMask: boolean;
   readonly featureWeight: number;
   readonly momentum: readonly [number, number, number];
   readonly momentumEpochs: readonly [number, number];
@@ -226,29 +221,6 @@ function prepare(config: BootMaeConfig, samples: readonly ImageSample[], random:
   return { images: imageTensor(config, samples), mask: drawMask(config, samples.length, random) };
 }
 
-/**
- * Rectangles first: an order of patches with those outside them in front, rolled by 0 to 3 places so that a few from
- * inside are seen too; the first of the order are visible.
- */
-function drawMask(config: BootMaeConfig, batch: number, random: Random): Mask {
-  const grid = patchGrid(config.imageSize, config.patchSize) as [number, number];
-  const tokens = grid[0] * grid[1];
-  const kept = visibleCount("boot-mae", tokens, config.maskRatio);
-  const patches = (part: number) => Math.max(1, Math.round(part * tokens));
-  const [minBlock, maxBlock] = config.blockArea.map(patches) as [number, number];
-  const masked = Math.min(tokens - 1, Math.max(1, Math.trunc(tokens * config.blockShare)));
-  const blocks = maskedFlags(blockMask({ batch, grid, masked, minBlock, maxBlock }, random));
-  const orders = new Int32Array(batch * tokens);
-  for (let b = 0; b < batch; b++) {
-    const shuffled = [...random.permutation(tokens)];
-    const inBlock = (token: number) => blocks[b * tokens + token] === 1;
-    const order = [...shuffled.filter((token) => !inBlock(token)), ...shuffled.filter(inBlock)];
-    const roll = random.int(4);
-    orders.set([...order.slice(tokens - roll), ...order.slice(0, tokens - roll)], b * tokens);
-  }
-  return maskFromOrders(orders, batch, kept);
-}
-
 function loss(params: BootMaeParams, config: BootMaeConfig, { images, mask }: BootMaeBatch) {
   const encoded = encodeVisible(params, config, images, mask);
   const weights = patchWeights(config, mask);
@@ -371,25 +343,6 @@ export function featureTarget(
   images: tf.Tensor4D,
 ): tf.Tensor3D {
   return encodeTokens(params.ema, config, embedPatches(params.ema, config, images)).slice([0, 1, 0]);
-}
-
-/** w of the loss: [B, N] */
-export function patchWeights({ imageSize, patchSize, weightMask }: BootMaeConfig, mask: Mask): tf.Tensor2D {
-  const [rows, columns] = patchGrid(imageSize, patchSize) as [number, number];
-  const flags = maskedFlags(mask);
-  const hidden = (b: number, row: number, column: number) =>
-    row >= 0 && row < rows && column >= 0 && column < columns
-      ? flags[(b * rows + row) * columns + column]!
-      : 0;
-  const weights = flags.map((flag, i) => {
-    if (flag === 0 || !weightMask) return flag;
-    const [b, row, column] = [Math.floor(i / mask.tokens), Math.floor(i / columns) % rows, i % columns];
-    let around = 0;
-    for (let near = 0; near < 9; near++)
-      around += hidden(b, row + Math.floor(near / 3) - 1, column + (near % 3) - 1);
-    return 1 + around / 9; // beyond the border counts as visible
-  });
-  return tf.tensor2d(weights, [mask.batch, mask.tokens]);
 }
 
 function afterUpdate(

@@ -21,9 +21,9 @@ import {
   decodePixels,
   encodeVisible,
   featureTarget,
-  patchWeights,
   pixelTarget,
 } from "../../src/methods/boot-mae.js";
+import { patchWeights } from "../../src/methods/boot-mae-mask.js";
 import { gradientsOf, images } from "./support.js";
 
 function bootMaeConfig({ config, params }: Golden): BootMaeConfig {
