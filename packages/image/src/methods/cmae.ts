@@ -20,16 +20,12 @@ import {
   applyLinear,
   applyPatchEmbed,
   applyTransformer,
-  type BatchNormParams,
-  type BlockParams,
   buffer,
   constant,
   type EncodeOptions,
   expect,
   frozenCopy,
   infoNce,
-  initBatchNorm,
-  initBlock,
   initLayerNorm,
   initLinear,
   initPatchEmbed,
@@ -50,11 +46,8 @@ import {
   type Random,
   type ReconstructOptions,
   restoreRows,
-  type SelfAttentionParams,
   sinCos2d,
   takeRows,
-  trainBatchNorm,
-  uniform,
   updateEma,
   withClassToken,
 } from "@unmask/core";
@@ -79,9 +72,16 @@ import {
   type EncoderConfig,
   encoderShape,
   encoderSizes,
-  hiddenWidth,
 } from "../transformer-config.js";
 import { type ImageMethod, withViews } from "../views.js";
+import {
+  asBlock,
+  initBlocks,
+  initProjector,
+  type NamedBlock,
+  type ProjectorParams,
+  project,
+} from "./cmae-layers.js";
 
 export interface CmaeConfig extends ImageInput, EncoderConfig, DecoderConfig, RecipeConfig {
   readonly featureDepth: number;
@@ -132,14 +132,6 @@ const presets = {
   large: { ...encoderSizes.large, projectionHidden: 2048 },
 } satisfies Record<string, Partial<CmaeConfig>>;
 
-/** A transformer block under the reference's names. */
-interface NamedBlock {
-  readonly ln1: LayerNormParams;
-  readonly attn: SelfAttentionParams;
-  readonly ln2: LayerNormParams;
-  readonly ffn: { readonly layers: readonly [readonly [LinearParams], LinearParams] };
-}
-
 interface MomentumEncoderParams {
   /** [1, 1, D] */
   readonly cls_token: tf.Variable;
@@ -158,12 +150,6 @@ interface DecoderParams {
   readonly decoder_blocks: readonly NamedBlock[];
   readonly ln1: LayerNormParams;
   readonly decoder_pred: LinearParams;
-}
-
-interface ProjectorParams {
-  readonly fc0: LinearParams;
-  readonly bn0: BatchNormParams;
-  readonly fc1: LinearParams;
 }
 
 export interface CmaeParams {
@@ -216,28 +202,6 @@ function initDecoder(config: CmaeConfig, random: Random, depth: number, out: num
     decoder_blocks: initBlocks(random, depth, decoderWidth, config.decoderMlpRatio, config.qkvBias),
     ln1: initLayerNorm(decoderWidth),
     decoder_pred: initLinear(random, decoderWidth, out),
-  };
-}
-
-function initBlocks(
-  random: Random,
-  depth: number,
-  width: number,
-  ratio: number,
-  bias: boolean,
-): NamedBlock[] {
-  const shape = { width, hidden: hiddenWidth(width, ratio), qkvBias: bias ? "all" : "none" } as const;
-  return Array.from({ length: depth }, () => {
-    const { norm1, attn, norm2, mlp } = initBlock(random, shape);
-    return { ln1: norm1, attn, ln2: norm2, ffn: { layers: [[mlp.fc1], mlp.fc2] } };
-  });
-}
-
-function initProjector(random: Random, width: number, hidden: number, out: number): ProjectorParams {
-  return {
-    fc0: initLinear(random, width, hidden, { init: uniform(1 / Math.sqrt(width)) }),
-    bn0: initBatchNorm(hidden),
-    fc1: initLinear(random, hidden, out, { bias: false, init: uniform(1 / Math.sqrt(hidden)) }),
   };
 }
 
@@ -363,13 +327,6 @@ function encodeTokens(
   }) as tf.Tensor3D;
 }
 
-const asBlock = ({ ln1, attn, ln2, ffn }: NamedBlock): BlockParams => ({
-  norm1: ln1,
-  attn,
-  norm2: ln2,
-  mlp: { fc1: ffn.layers[0][0], fc2: ffn.layers[1] },
-});
-
 /** Predictions at every place, the class token left out: [B, 1 + K, D] -> [B, N, out] */
 export function decode(
   params: DecoderParams,
@@ -386,12 +343,6 @@ export function decode(
   });
   const normed = applyLayerNorm(params.ln1, tokens.slice([0, 1, 0]), epsilon);
   return applyLinear(params.decoder_pred, normed) as tf.Tensor3D;
-}
-
-/** Linear, batch norm, ReLU, linear: [B, D] -> [B, projection] */
-function project({ fc0, bn0, fc1 }: ProjectorParams, x: tf.Tensor): tf.Tensor2D {
-  const hidden = tf.relu(trainBatchNorm(bn0, applyLinear(fc0, x), { epsilon: 1e-6 }));
-  return applyLinear(fc1, hidden) as tf.Tensor2D;
 }
 
 function pixelTarget({ normalisePixels }: CmaeConfig, patches: tf.Tensor3D): tf.Tensor3D {
