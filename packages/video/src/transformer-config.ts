@@ -8,6 +8,7 @@ export interface EncoderConfig {
   readonly heads: number;
   readonly mlpRatio: number;
   readonly qkvBias: boolean;
+  readonly activation: "gelu" | "gelu-tanh" | "relu";
   readonly layerScale: number;
   readonly epsilon: number;
 }
@@ -26,6 +27,7 @@ export const encoderShape = {
   heads: count.default(12).describe("encoder attention heads"),
   mlpRatio: z.number().positive().default(4).describe("hidden width of the encoder's MLPs over its width"),
   qkvBias: z.boolean().default(true).describe("bias of queries and values; keys have none"),
+  activation: z.enum(["gelu", "gelu-tanh", "relu"]).default("gelu").describe("activation of the MLPs"),
   layerScale: z
     .number()
     .min(0)

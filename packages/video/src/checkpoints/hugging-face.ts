@@ -9,6 +9,13 @@ import { type VideoMaeConfig, videoMae } from "../methods/video-mae.js";
 import { type VideoVitConfig, videoVit } from "../methods/video-vit.js";
 import type { ImportedModel, StateDict } from "./official.js";
 
+const activations = {
+  gelu: "gelu",
+  gelu_new: "gelu-tanh",
+  gelu_pytorch_tanh: "gelu-tanh",
+  relu: "relu",
+} as const;
+
 const positive = z.int().positive();
 const size = z.union([positive, z.tuple([positive, positive])]);
 
@@ -18,7 +25,7 @@ const commonShape = {
   num_hidden_layers: positive.default(12),
   num_attention_heads: positive.default(12),
   intermediate_size: positive.default(3072),
-  hidden_act: z.literal("gelu").default("gelu"),
+  hidden_act: z.enum(Object.keys(activations) as (keyof typeof activations)[]).default("gelu"),
   layer_norm_eps: z.number().positive().default(1e-12),
   image_size: size.default(224),
   patch_size: size.default(16),
@@ -149,8 +156,11 @@ const commonConfig = (config: z.infer<typeof classifierSchema>) => ({
   heads: config.num_attention_heads,
   mlpRatio: config.intermediate_size / config.hidden_size,
   qkvBias: config.qv_bias,
+  activation: activations[config.hidden_act],
   epsilon: config.layer_norm_eps,
   headEpsilon: HEAD_EPSILON,
+  // Targets are unnormalised there by ImageNet's statistics, which are our defaults, and only in colour.
+  ...(config.num_channels !== 3 && { mean: [0], std: [1] }),
 });
 
 /** transformers leaves the norm before a head at PyTorch's default, whatever layer_norm_eps is. */
@@ -179,7 +189,7 @@ function theirCommon(config: VideoMaeConfig | VideoVitConfig) {
     num_hidden_layers: config.depth,
     num_attention_heads: config.heads,
     intermediate_size: Math.trunc(config.width * config.mlpRatio + 1e-6),
-    hidden_act: "gelu",
+    hidden_act: Object.entries(activations).find(([, ours]) => ours === config.activation)![0],
     hidden_dropout_prob: 0,
     attention_probs_dropout_prob: 0,
     initializer_range: 0.02,

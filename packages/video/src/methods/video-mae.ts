@@ -171,21 +171,23 @@ export function embedCubes(
   return tf.add(tokens, places === undefined ? table : table.reshape(tokens.shape));
 }
 
+type Blocks = Pick<VideoMaeConfig, "heads" | "epsilon" | "activation">;
+
 /** All blocks and the final norm: [B, K, D] -> [B, K, D] */
 export function encodeTokens(
   { encoder }: Pick<VideoMaeParams, "encoder">,
-  { heads, epsilon }: Pick<VideoMaeConfig, "heads" | "epsilon">,
+  { heads, epsilon, activation }: Blocks,
   tokens: tf.Tensor3D,
   onBlock?: TransformerOptions["onBlock"],
 ): tf.Tensor3D {
-  const encoded = applyVideoBlocks(encoder.blocks, tokens, { heads, epsilon, onBlock });
+  const encoded = applyVideoBlocks(encoder.blocks, tokens, { heads, epsilon, activation, onBlock });
   return encoder.norm ? applyLayerNorm(encoder.norm, encoded, epsilon) : encoded;
 }
 
 /** The encoder on visible cubes only: all cubes [B, N, P] -> [B, K, D], in the order of `mask.keep`. */
 export function encodeVisible(
   params: Pick<VideoMaeParams, "encoder">,
-  config: VideoInput & CubeConfig & Pick<VideoMaeConfig, "heads" | "epsilon">,
+  config: VideoInput & CubeConfig & Blocks,
   cubes: tf.Tensor3D,
   mask: Mask,
   onBlock?: TransformerOptions["onBlock"],
@@ -217,9 +219,9 @@ export function decodeMasked(
   latent: tf.Tensor3D,
   mask: Mask,
 ): tf.Tensor3D {
-  const { decoderHeads: heads, epsilon, headEpsilon = epsilon } = config;
+  const { decoderHeads: heads, epsilon, activation, headEpsilon = epsilon } = config;
   const input = decoderInput(params, config, latent, mask);
-  const decoded = applyVideoBlocks(params.decoder.blocks, input, { heads, epsilon });
+  const decoded = applyVideoBlocks(params.decoder.blocks, input, { heads, epsilon, activation });
   const hidden = decoded.slice([0, mask.kept, 0]);
   return applyLinear(
     params.decoder.head,

@@ -157,10 +157,10 @@ function videoVitTokens(
   clips: tf.Tensor5D,
   options: Pick<TransformerOptions, "dropPath" | "onBlock"> = {},
 ): tf.Tensor3D {
-  const { heads, epsilon, width } = config;
+  const { heads, epsilon, activation, width } = config;
   const cubes = applyPatchEmbed(params.patch_embed, patchify(clips, cubeOf(config)));
   const tokens = tf.add(cubes, positions(cubes.shape[1], width));
-  return applyVideoBlocks(params.blocks, tokens, { heads, epsilon, ...options });
+  return applyVideoBlocks(params.blocks, tokens, { heads, epsilon, activation, ...options });
 }
 
 /** What the head sees: [B, frames, H, W, C] -> [B, D] */

@@ -16,7 +16,7 @@ import { type VideoVitConfig, videoVit } from "../methods/video-vit.js";
 /** Keys of an encoder's config that its classifier has too. */
 const SHARED = [
   ...["frames", "imageSize", "tubeletSize", "patchSize", "channels", "mean", "std"],
-  ...["width", "depth", "heads", "mlpRatio", "qkvBias", "layerScale", "epsilon"],
+  ...["width", "depth", "heads", "mlpRatio", "qkvBias", "activation", "layerScale", "epsilon"],
 ];
 
 /** Of VideoMAE's fine-tuning scripts. */
