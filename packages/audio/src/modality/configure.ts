@@ -11,7 +11,7 @@ import {
 } from "@unmask/core";
 import { sizeSchema } from "../batch.js";
 import { type AudioInfo, audioInfo } from "../read/audio-file.js";
-import { AUDIO_EXTENSIONS, listFolder } from "../read/list-folder.js";
+import { AUDIO_EXTENSIONS, listRecordings } from "../read/list-recordings.js";
 import { energyStatistics } from "../statistics.js";
 import { folderEnergyStatistics } from "../statistics-cache.js";
 import { audioDataSchema, openAudio } from "./data.js";
@@ -105,7 +105,7 @@ async function surveyRecordings(source: Source, strict = false): Promise<Survey>
 function pathsOf(source: Source): readonly string[] {
   if (typeof source !== "string") return source;
   const isFile = AUDIO_EXTENSIONS.has(source.slice(source.lastIndexOf(".")).toLowerCase());
-  return isFile ? [source] : listFolder(source).paths.map((path) => join(source, path));
+  return isFile ? [source] : listRecordings(source).paths.map((path) => join(source, path));
 }
 
 /**

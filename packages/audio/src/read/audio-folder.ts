@@ -10,7 +10,7 @@ import { type AudioForm, clipLength, spectrogramSample } from "../features/sampl
 import type { AudioSample } from "../sample.js";
 import { audioInfo, streamAudio } from "./audio-file.js";
 import { type FolderLabels, folderLabels, type LabelOptions } from "./labels.js";
-import { listFolder } from "./list-folder.js";
+import { listRecordings } from "./list-recordings.js";
 import { concatenate } from "./resample.js";
 
 const formSchema = z.object(audioInputShape).omit({ mean: true, std: true });
@@ -53,7 +53,7 @@ const SHORT = 60;
  * @throws UnmaskError when the folder holds no recording. `get` throws a BadSampleError for a file that cannot be read.
  */
 export function audioFolder(directory: string, options: AudioFolderOptions = {}): AudioFolder {
-  const { paths, ignored } = listFolder(directory);
+  const { paths, ignored } = listRecordings(directory);
   const dataset = readRecordings("audioFolder", directory, paths, options, folderLabels(paths, options));
   return {
     ...dataset,

@@ -131,6 +131,6 @@ describe("skeletonFolder", () => {
       [3, 2, 4, 2],
     ]);
     await expect(data.get(2)).rejects.toThrow("a02_empty.txt");
-    expect(() => skeletonFolder(join(folder, "none"))).toThrow("holds no .skeleton, .json, .txt file");
+    expect(() => skeletonFolder(join(folder, "none"))).toThrow("holds no sequence of skeletons");
   });
 });

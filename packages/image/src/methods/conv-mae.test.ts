@@ -51,8 +51,8 @@ await contractSuite({
   config,
   samples,
   features: 8,
-  overfits: 0.9,
-  steps: 30,
+  overfits: 0.96,
+  steps: 12,
   lr: 1e-2,
   withNoiseAtVisible(model, batch, random) {
     const { params, config } = model as Model<ConvMaeConfig, ImageSample, ConvMaeBatch, ConvMaeParams>;

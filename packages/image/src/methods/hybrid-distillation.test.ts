@@ -63,8 +63,8 @@ await contractSuite({
   samples,
   teachers: newTeachers,
   features: 8,
-  overfits: 0.7,
-  steps: 30,
+  overfits: 0.9,
+  steps: 12,
   lr: 1e-2,
 });
 

@@ -7,7 +7,7 @@ import type { ImageInput } from "../batch.js";
 import type { Channels } from "../read/channels.js";
 import { idxImages } from "../read/idx-images.js";
 import { imageFiles, imageFolder } from "../read/image-folder.js";
-import { IMAGE_EXTENSIONS } from "../read/list-folder.js";
+import { IMAGE_EXTENSIONS } from "../read/list-images.js";
 import type { TrainingView } from "../read/view-options.js";
 import type { ImageSample } from "../sample.js";
 import type { ImageMethod } from "../views.js";

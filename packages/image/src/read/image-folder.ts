@@ -3,11 +3,12 @@ import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { BadSampleError, createDataset, type Dataset, expect, type Random } from "@unmask/core";
+import { folderClasses } from "@unmask/core/node";
 import { flipHorizontal, placeImage } from "../augment/augmentations.js";
 import type { ImageSample } from "../sample.js";
 import { type Channels, type Decoded, toChannels } from "./channels.js";
 import { openImageFile } from "./image-file.js";
-import { folderClasses, listFolder } from "./list-folder.js";
+import { listImages } from "./list-images.js";
 import { plainBytes } from "./plain-bytes.js";
 import { createViewer, type ViewOptions } from "./view-options.js";
 
@@ -41,7 +42,7 @@ const SMALL_IMAGE = 2 ** 16;
  * @throws UnmaskError when the folder holds no image. `get` throws a BadSampleError for a file that cannot be read.
  */
 export function imageFolder(directory: string, options: ImageFolderOptions = {}): ImageFolder {
-  const { paths, ignored } = listFolder(directory);
+  const { paths, ignored } = listImages(directory);
   const dataset = readImages("imageFolder", directory, paths, options, folderClasses(paths, options.classes));
   return {
     ...dataset,

@@ -2,8 +2,8 @@
 import { readFile } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { BadSampleError, createDataset, type Dataset, expect, type Random, UnmaskError } from "@unmask/core";
+import { folderClasses, listFolder } from "@unmask/core/node";
 import type { PointSample } from "../sample.js";
-import { folderLabels, listFiles } from "./list-folder.js";
 import type { RawCloud } from "./raw-cloud.js";
 import { CLOUD_EXTENSIONS, readCloud } from "./read-cloud.js";
 import { type PointViewOptions, viewOf } from "./view.js";
@@ -23,14 +23,12 @@ export interface PointFolderOptions extends PointViewOptions {
  */
 export function pointFolder(directory: string, options: PointFolderOptions): Dataset<PointSample> {
   // licence texts and read-mes stand beside the data
-  const paths = listFiles(directory, CLOUD_EXTENSIONS).filter(
+  const reader = { caller: "pointFolder", wanted: "point cloud", extensions: CLOUD_EXTENSIONS };
+  const paths = listFolder(directory, reader).paths.filter(
     (path) => !/(licen[cs]e|readme|source)[^/]*\.txt$/i.test(path),
   );
-  expect(
-    paths.length > 0,
-    `pointFolder: ${directory} holds no point cloud; expected ${[...CLOUD_EXTENSIONS].join(" ")}`,
-  );
-  return openFiles(directory, paths, options, folderLabels(paths, options.classes));
+  expect(paths.length > 0, `pointFolder: ${directory} holds texts about data, but no point cloud`);
+  return openFiles(directory, paths, options, folderClasses(paths, options.classes));
 }
 
 /** Single files, without classes. */
@@ -42,7 +40,7 @@ function openFiles(
   directory: string,
   paths: readonly string[],
   { cache = 256 * 2 ** 20, ...view }: PointFolderOptions,
-  { classes, labels }: ReturnType<typeof folderLabels>,
+  { classes, labels }: ReturnType<typeof folderClasses>,
 ): Dataset<PointSample> {
   const kept = new Map<number, RawCloud>();
   let bytes = 0;

@@ -108,20 +108,3 @@ function entriesOf(directory: string, inside: string): { folders: string[]; file
 function byNumbers(a: string, b: string): number {
   return a.localeCompare(b, "en", { numeric: true }) || (a < b ? -1 : 1);
 }
-
-/**
- * Classes from first-level sub-folders, if there are any with videos; videos beside them have class -1.
- * `known` fixes names and their order, as a test folder needs that must agree with its training folder.
- */
-export function videoClasses(
-  videos: readonly ListedVideo[],
-  known?: readonly string[],
-): { classes?: readonly string[]; labels?: Int32Array } {
-  const folders = videos.map(({ path }) =>
-    path.includes("/") ? path.slice(0, path.indexOf("/")) : undefined,
-  );
-  const classes = known ?? [...new Set(folders)].filter((folder) => folder !== undefined).sort();
-  if (classes.length === 0) return {};
-  const index = new Map(classes.map((name, i) => [name, i]));
-  return { classes, labels: Int32Array.from(folders, (folder) => index.get(folder ?? "") ?? -1) };
-}

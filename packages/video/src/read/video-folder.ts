@@ -1,13 +1,14 @@
 /** Folders of videos, and single videos, as data sets of clips. */
 import { join } from "node:path";
 import { BadSampleError, createDataset, type Dataset, expect, type Random } from "@unmask/core";
+import { folderClasses } from "@unmask/core/node";
 import type { CropPlan, Size } from "../augment/crop.js";
 import { decodeInThread, defaultThreads } from "../decode-pool.js";
 import type { GuidedSample, VideoSample } from "../sample.js";
 import type { ClipRequest, Timing } from "./clip.js";
 import { decodeClip } from "./decode.js";
 import { readGuide } from "./guide.js";
-import { type ListedVideo, listVideos, videoClasses } from "./list-videos.js";
+import { type ListedVideo, listVideos } from "./list-videos.js";
 import { VideoFileError } from "./video-file-error.js";
 import type { ClipView } from "./view-scores.js";
 
@@ -57,7 +58,7 @@ export interface VideoFolder extends Dataset<VideoSample> {
  */
 export function videoFolder(directory: string, options: VideoFolderOptions = {}): VideoFolder {
   const { videos, ignored } = listVideos(directory);
-  const dataset = clips("videoFolder", directory, videos, options, videoClasses(videos, options.classes));
+  const dataset = clips("videoFolder", directory, videos, options, classesOf(videos, options.classes));
   return { ...dataset, name: directory, ignored };
 }
 
@@ -86,7 +87,7 @@ export function guidedVideoFolder(
     "guidedVideoFolder: scores belong to one view; leave out testClips and testCrops",
   );
   const { videos } = listVideos(directory);
-  const classes = videoClasses(videos, options.classes);
+  const classes = classesOf(videos, options.classes);
   return {
     ...clips("guidedVideoFolder", directory, videos, options, classes, (video, view, random) =>
       readGuide(join(directory, `${video.path}.npz`), video.path, view, grid, random),
@@ -102,7 +103,7 @@ function clips<S extends VideoSample>(
   directory: string,
   videos: readonly ListedVideo[],
   options: ClipOptions,
-  { classes, labels }: ReturnType<typeof videoClasses>,
+  { classes, labels }: ReturnType<typeof folderClasses>,
   extra?: Extra<S>,
 ): Dataset<S> {
   const { frames, size, channels, timing, clipsPerVideo, augment, testClips, testCrops, workers } = complete(
@@ -217,3 +218,9 @@ function complete(caller: string, options: ClipOptions) {
     ...{ clipsPerVideo, augment, testClips, testCrops },
   };
 }
+
+const classesOf = (videos: readonly ListedVideo[], known?: readonly string[]) =>
+  folderClasses(
+    videos.map(({ path }) => path),
+    known,
+  );

@@ -1,20 +1,7 @@
-/** The image files of a folder, in an order that is the same on every machine. */
+/** The files of a folder by their extension, in an order that is the same on every machine, and the classes they lie in. */
 import { readdirSync, realpathSync, statSync } from "node:fs";
 import { extname, join } from "node:path";
-import { expect, UnmaskError } from "@unmask/core";
-
-export const IMAGE_EXTENSIONS = new Set([
-  ".png",
-  ".jpg",
-  ".jpeg",
-  ".jfif",
-  ".webp",
-  ".tif",
-  ".tiff",
-  ".avif",
-  ".gif",
-  ".npy",
-]);
+import { expect, UnmaskError } from "../errors.js";
 
 export interface FolderListing {
   /** Paths inside the folder, with forward slashes, in the order of their UTF-16 code units. */
@@ -23,11 +10,22 @@ export interface FolderListing {
   readonly ignored: ReadonlyMap<string, number>;
 }
 
+/** Who asks, for errors. */
+export interface FolderReader {
+  /** The function that was called: imageFolder. */
+  readonly caller: string;
+  /** What it looks for, one of them: an image. */
+  readonly wanted: string;
+  /** In lower case, with the dot. */
+  readonly extensions: ReadonlySet<string>;
+}
+
 /**
- * Lists the files below `directory`, at any depth, that have an image's extension. What begins with a dot is left out.
- * @throws UnmaskError when the folder cannot be read or holds no image.
+ * Lists the files below `directory`, at any depth, that have one of the extensions. What begins with a dot is left out;
+ * links are followed, each folder once.
+ * @throws UnmaskError when the folder cannot be read or holds no such file
  */
-export function listFolder(directory: string): FolderListing {
+export function listFolder(directory: string, { caller, wanted, extensions }: FolderReader): FolderListing {
   const paths: string[] = [];
   const ignored = new Map<string, number>();
   const seen = new Set<string>(); // real paths, so that links in a circle end
@@ -46,7 +44,7 @@ export function listFolder(directory: string): FolderListing {
       if (kind?.isDirectory()) visit(path);
       else if (kind?.isFile()) {
         const extension = extname(entry.name).toLowerCase();
-        if (IMAGE_EXTENSIONS.has(extension)) paths.push(path);
+        if (extensions.has(extension)) paths.push(path);
         else ignored.set(extension, (ignored.get(extension) ?? 0) + 1);
       }
     }
@@ -55,27 +53,21 @@ export function listFolder(directory: string): FolderListing {
   try {
     visit("");
   } catch (error) {
-    throw new UnmaskError(`imageFolder: cannot read ${directory}: ${(error as Error).message}`, {
+    throw new UnmaskError(`${caller}: cannot read ${directory}: ${(error as Error).message}`, {
       cause: error,
     });
   }
-  expect(
-    paths.length > 0,
-    () =>
-      `imageFolder: ${directory} holds no image; found ${describe(ignored)}, expected ${[...IMAGE_EXTENSIONS].join(" ")}`,
-  );
+  expect(paths.length > 0, () => {
+    const others = [...ignored].map(([extension, count]) => `${count} ${extension || "without extension"}`);
+    return `${caller}: ${directory} holds no ${wanted}; found ${others.join(", ") || "no file"}, expected ${[...extensions].join(" ")}`;
+  });
   paths.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
   return { paths, ignored };
 }
 
-function describe(ignored: ReadonlyMap<string, number>): string {
-  if (ignored.size === 0) return "no file";
-  return [...ignored].map(([extension, count]) => `${count} ${extension || "without extension"}`).join(", ");
-}
-
 /**
- * Classes from first-level sub-folders, if there are any with images; files beside them have class -1.
- * `known` fixes names and their order, as a test folder needs that must agree with its training folder.
+ * Classes from first-level sub-folders, if there are any; files beside them have class -1. `known` fixes names and their
+ * order, as a test folder needs that must agree with its training folder.
  */
 export function folderClasses(
   paths: readonly string[],
