@@ -70,7 +70,7 @@ export interface CromaConfig {
   readonly opticalBands: number;
   readonly radarBands: number;
   readonly width: number;
-  /** Blocks of the optical encoder; the radar's and the joint encoder have half as many. */
+  /** Blocks of the optical encoder; the radar's and the joint encoder have half as many, rounded down. */
   readonly depth: number;
   readonly heads: number;
   readonly decoderWidth: number;
@@ -89,7 +89,7 @@ const schema = z.strictObject({
   width: count.default(768).describe("width of tokens"),
   depth: count
     .default(12)
-    .describe("blocks of the optical encoder, even; the radar and the joint encoder have half as many"),
+    .describe("blocks of the optical encoder; the radar and the joint encoder have half as many"),
   heads: count.default(16).describe("attention heads of the encoders"),
   decoderWidth: count.default(512).describe("width of the decoder's tokens"),
   decoderDepth: count.default(1).describe("blocks of the decoder"),
@@ -159,7 +159,11 @@ export interface CromaBatch {
 function init(config: CromaConfig, random: Random): CromaParams {
   const { width, depth, decoderWidth, decoderDepth, patchSize, opticalBands, radarBands } = config;
   const grid = cromaGrid(config, config.imageSize);
-  expect(depth % 2 === 0, `croma: depth ${depth} is odd; the radar encoder has half as many blocks`);
+  const half = Math.floor(depth / 2);
+  expect(
+    half > 0,
+    `croma: depth ${depth} leaves the radar and the joint encoder without blocks; use 2 or more`,
+  );
   const linearOf = (from: number, to: number) => initTorchLinear(random, from, to);
   const encoder = (bands: number, layers: number): EncoderParams => ({
     linear_input: linearOf(bands * patchSize ** 2, width),
@@ -171,9 +175,9 @@ function init(config: CromaConfig, random: Random): CromaParams {
     "3": linearOf(4 * width, width),
   });
   return {
-    radar_encoder: encoder(radarBands, depth / 2),
+    radar_encoder: encoder(radarBands, half),
     optical_encoder: encoder(opticalBands, depth),
-    cross_encoder: initCrossTransformer(random, width, depth / 2),
+    cross_encoder: initCrossTransformer(random, width, half),
     GAP_FFN_radar: gap(),
     GAP_FFN_optical: gap(),
     decoder: {

@@ -10,7 +10,6 @@ import {
   rawTensor,
   resolveConfig,
   startEngine,
-  startEngine,
 } from "@unmask/core";
 import { savePicture } from "@unmask/image";
 import { afterAll, beforeAll, expect, it } from "vitest";
