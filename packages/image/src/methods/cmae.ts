@@ -307,7 +307,7 @@ export function encodeOnline(
 }
 
 /** What the momentum encoder makes of the whole image, no final norm: [B, 1 + N, D] */
-export function encodeTarget(params: CmaeParams, config: CmaeConfig, images: tf.Tensor4D): tf.Tensor3D {
+function encodeTarget(params: CmaeParams, config: CmaeConfig, images: tf.Tensor4D): tf.Tensor3D {
   return encodeTokens(params.target_backbone, config, images);
 }
 

@@ -262,7 +262,7 @@ export function recognitionLoss(
 }
 
 /** The tokens of each image, class token of its mixture first: [G, 1 + N, D] -> [G * g, 1 + N / g, D] */
-export function unmixed(latent: tf.Tensor3D, orders: Int32Array, mixed: number): tf.Tensor3D {
+function unmixed(latent: tf.Tensor3D, orders: Int32Array, mixed: number): tf.Tensor3D {
   const [groups, length, width] = latent.shape;
   const own = (length - 1) / mixed;
   const patches = takeRows(
