@@ -65,7 +65,7 @@ import {
 } from "../transformer-config.js";
 
 /** Of the two stages of convolutions. */
-export interface ConvStagesConfig {
+interface ConvStagesConfig {
   readonly stageWidths: readonly [number, number];
   readonly stageDepths: readonly [number, number];
   readonly stageMlpRatios: readonly [number, number];
@@ -121,13 +121,13 @@ const presets = {
 } satisfies Record<string, Partial<ConvMaeConfig>>;
 
 /** Convolution, layer norm over channels, GELU. */
-export interface StageEmbedParams {
+interface StageEmbedParams {
   readonly proj: ConvParams;
   readonly norm: LayerNormParams;
 }
 
 /** x + conv2(attn(visible * conv1(norm1 x))), then x + mlp(norm2 x), with a depthwise 5 x 5 `attn`. */
-export interface ConvBlockParams {
+interface ConvBlockParams {
   readonly norm1: LayerNormParams;
   readonly conv1: ConvParams;
   readonly conv2: ConvParams;

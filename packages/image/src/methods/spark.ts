@@ -108,7 +108,7 @@ const presets = {
 } satisfies Record<string, Partial<SparkConfig>>;
 
 /** ConvTranspose 4 x 4 to twice the size, then 3 x 3, batch norm, ReLU6, 3 x 3, batch norm. */
-export interface SparkUpParams {
+interface SparkUpParams {
   readonly up_sample: ConvParams;
   /** Entry 2 is the activation. */
   readonly conv: readonly [ConvParams, BatchNormParams, object, ConvParams, BatchNormParams];
@@ -238,7 +238,7 @@ export function sparkLoss(
 }
 
 /** Which places the encoder sees. */
-export function visibleCells(config: SparkConfig, mask: Mask): ActivePlaces {
+function visibleCells(config: SparkConfig, mask: Mask): ActivePlaces {
   const [rows, columns] = cellGrid(config);
   return activePlaces(tf.sub(1, tf.tensor4d(maskedFlags(mask), [mask.batch, rows, columns, 1])));
 }

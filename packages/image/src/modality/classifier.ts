@@ -47,7 +47,7 @@ const CONVOLUTIONAL = [
  * number of classes differs.
  * @param settings keys of the classifier's config; `classes` is among them
  */
-export function createConvClassifier(model: Model, settings: Keys, random: Random): Model {
+function createConvClassifier(model: Model, settings: Keys, random: Random): Model {
   const source = model.config as Keys;
   const known = model.method.id === convNet.id ? Object.keys(source) : CONVOLUTIONAL;
   const inherited = pick({ ...source, ...backboneKeys(source) }, known);
