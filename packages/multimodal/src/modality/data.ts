@@ -45,10 +45,10 @@ export const alignedDataSchema = z.strictObject({
 
 export type AlignedData = z.output<typeof alignedDataSchema>;
 
-export type Shapes = Readonly<Record<string, readonly number[]>>;
+type Shapes = Readonly<Record<string, readonly number[]>>;
 
 /** The shape in which a method takes each part, channels last. */
-export function shapesOf(method: string, config: object): Shapes {
+function shapesOf(method: string, config: object): Shapes {
   switch (method) {
     case "croma": {
       const { imageSize, opticalBands, radarBands } = config as CromaConfig;
