@@ -149,7 +149,7 @@ function loss(params: SwavParams, config: SwavConfig, batch: SwavBatch) {
 }
 
 /** Cosines of projected views and prototypes, [B, prototypes] for each view, large ones first. */
-export function swavScores(
+function swavScores(
   params: SwavParams,
   config: SwavConfig,
   { samples, large, small }: SwavBatch,
@@ -161,11 +161,7 @@ export function swavScores(
 }
 
 /** Every view predicts the codes of every other large view. */
-export function swapLoss(
-  scores: readonly tf.Tensor[],
-  codes: readonly tf.Tensor[],
-  temperature: number,
-): tf.Scalar {
+function swapLoss(scores: readonly tf.Tensor[], codes: readonly tf.Tensor[], temperature: number): tf.Scalar {
   const terms = codes.flatMap((code, s) =>
     scores.flatMap((predicting, v) =>
       v === s ? [] : [tf.mean(tokenCrossEntropy(tf.div(predicting, temperature), code))],
@@ -180,7 +176,7 @@ export function swapLoss(
  * @param scores [B, prototypes]
  * @returns [B, prototypes], rows that sum to 1
  */
-export function sinkhornCodes(
+function sinkhornCodes(
   scores: tf.Tensor,
   { sinkhornEpsilon, sinkhornIterations }: Pick<SwavConfig, "sinkhornEpsilon" | "sinkhornIterations">,
 ): tf.Tensor {
