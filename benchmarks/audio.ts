@@ -179,32 +179,36 @@ async function speed(): Promise<void> {
   const random = createRandom(0);
   await folder.get(0); // loads the decoder
   const samples: AudioSample[] = [];
-  const [readSeconds] = await timed(async () => {
+  const read = async () => {
     for (let i = 0; i < count; i++) samples.push(await folder.get(i, random));
-  });
-  const perRead = readSeconds / count;
-  console.log(`decoding and features: ${(1000 * perRead).toFixed(1)} ms a recording, one after the other`);
-  for (const preset of ["tiny", "base"] as const) {
+  };
+  await read(); // warms up
+  const reading = await timed(read);
+  const per = ({ wall, cpu }: Timed, of: number) =>
+    `${((1000 * wall) / of).toFixed(1)} ms a recording, ${((1000 * cpu) / of).toFixed(1)} ms of processor time`;
+  console.log(`decoding and features, one after the other: ${per(reading, count)}`);
+  for (const [preset, batchSize] of [
+    ["tiny", 16],
+    ["base", 4],
+  ] as const) {
     const model = createModel(audioMae, { ...form, preset }, { seed: 0 });
-    const batchSize = preset === "tiny" ? 16 : 4;
     const batch: Dataset<AudioSample> = {
       name: "a batch",
       length: batchSize,
       nameOf: String,
-      get: async (i) => samples[i % samples.length]!,
+      get: async (i) => samples[i]!,
       take: async (n) => samples.slice(0, n),
     };
-    const steps = 5;
-    const times: number[] = [];
-    let last = performance.now();
-    for await (const event of pretrain(model, batch, { epochs: steps, batchSize }))
-      if (event.type === "step") {
-        times.push((performance.now() - last) / 1000);
-        last = performance.now();
-      }
-    const step = Math.min(...times.slice(1)) / batchSize;
+    const steps = 4;
+    const train = async (epochs: number) => {
+      for await (const _ of pretrain(model, batch, { epochs, batchSize }));
+    };
+    await train(1); // warms up
+    const training = await timed(() => train(steps));
+    console.log(`${preset}, training: ${per(training, steps * batchSize)}`);
+    const ratio = training.cpu / (steps * batchSize) / (reading.cpu / count);
     console.log(
-      `${preset}: training takes ${(1000 * step).toFixed(1)} ms a recording, ${(step / perRead).toFixed(1)} times as long as reading it`,
+      `${preset}: a step takes ${ratio.toFixed(1)} times the processor time of reading its recordings`,
     );
     model.dispose();
   }
@@ -267,8 +271,16 @@ async function writeHour(path: string): Promise<void> {
   }
 }
 
-async function timed<T>(body: () => Promise<T>): Promise<[seconds: number, T]> {
-  const start = performance.now();
-  const result = await body();
-  return [(performance.now() - start) / 1000, result];
+interface Timed {
+  /** Seconds. */
+  readonly wall: number;
+  /** Of all threads. */
+  readonly cpu: number;
+}
+
+async function timed(body: () => Promise<void>): Promise<Timed> {
+  const [start, before] = [performance.now(), process.cpuUsage()];
+  await body();
+  const { user, system } = process.cpuUsage(before);
+  return { wall: (performance.now() - start) / 1000, cpu: (user + system) / 1e6 };
 }
