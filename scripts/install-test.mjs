@@ -1,5 +1,6 @@
 // What a user gets: packs the packages as they would be published, installs the tarballs in an empty project with npm,
-// trains there for a moment from a script of ten lines, and compiles against the declarations.
+// trains there for a moment from a script of ten lines, compiles against the declarations, and asks the command for a modality
+// that is not installed.
 import { spawnSync } from "node:child_process";
 import {
   existsSync,
@@ -18,7 +19,7 @@ const project = mkdtempSync(join(realpathSync(tmpdir()), "unmask-install-"));
 process.on("exit", () => rmSync(project, { recursive: true, force: true }));
 
 const tarballs = [];
-for (const name of ["core", "image"]) tarballs.push(await pack(name));
+for (const name of ["@unmask/core", "@unmask/image", "unmask"]) tarballs.push(await pack(name));
 writeFileSync(join(project, "package.json"), JSON.stringify({ private: true, type: "module" }));
 inProject("npm", ["install", ...tarballs, "@tensorflow/tfjs@^4.22.0", "--no-audit", "--no-fund"]);
 expectOnly(["core", "image"]);
@@ -79,6 +80,18 @@ for (const [module, moduleResolution] of [
   );
   inProject(process.execPath, [compiler, "-p", "tsconfig.json"]);
 }
+const absent = spawnSync(
+  process.execPath,
+  ["node_modules/unmask/dist/index.js", "pretrain", "video", "clips"],
+  {
+    cwd: project,
+    encoding: "utf8",
+  },
+);
+expect(
+  absent.status === 1 && absent.stderr.includes("videos need @unmask/video; npm install @unmask/video"),
+  `unmask pretrain video, whose package is not there, ended with ${absent.status}:\n${absent.stdout}${absent.stderr}`,
+);
 console.log("installed, trained and compiled in an empty project");
 
 /** The tarball that publishing would upload. */
@@ -86,12 +99,9 @@ async function pack(name) {
   const directory = join(project, "tarballs");
   mkdirSync(directory, { recursive: true });
   const before = new Set(readdirSync(directory));
-  const { code, output } = await pnpm(
-    ["--filter", `@unmask/${name}`, "pack", "--pack-destination", directory],
-    {
-      quiet: true,
-    },
-  );
+  const { code, output } = await pnpm(["--filter", name, "pack", "--pack-destination", directory], {
+    quiet: true,
+  });
   const made = readdirSync(directory).find((file) => !before.has(file));
   expect(code === 0 && made !== undefined, `pnpm pack of ${name}: ${output}`);
   return join(directory, made);

@@ -242,7 +242,6 @@ describe("errors", () => {
       2,
       "wrong.yaml: unknown key train.epoch; did you mean epochs?",
     ],
-    [["pretrain", "video", "photos"], 1, "videos need @unmask/video; npm install @unmask/video"],
     [["resume", "photos"], 1, "expected a run in photos"],
     [
       ["embed", "photos", "photos", "--out", "x.bin"],

@@ -39,9 +39,14 @@ export type ConfigInput<M extends Method> = Partial<z.input<M["schema"]>> & {
   readonly preset?: keyof M["presets"] & string;
 };
 
-/** The model type of a method. */
+// biome-ignore lint/suspicious/noExplicitAny: the config is taken from the schema
+type Any = any;
+
+/** The model type of a method: its config is what the schema gives. */
 export type ModelOf<M extends Method> =
-  M extends Method<infer C, infer S, infer B, infer P, infer R> ? Model<C, S, B, P, R> : never;
+  M extends Method<Any, infer S, infer B, infer P, infer R>
+    ? Model<z.output<M["schema"]> & object, S, B, P, R>
+    : never;
 
 export interface CreateOptions {
   readonly seed?: number;

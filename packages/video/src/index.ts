@@ -1,4 +1,5 @@
 export * from "./augment/colour.js";
+export type { CubeConfig, VideoInput } from "./batch.js";
 export * from "./checkpoints/hugging-face.js";
 export * from "./checkpoints/official.js";
 export * from "./cube-tokens.js";
