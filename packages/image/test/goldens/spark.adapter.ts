@@ -37,6 +37,7 @@ import {
   mapConv,
   mapMaxPool,
 } from "../../src/nn/feature-map.js";
+import { initResNet, resnetMaps, resnetWidths } from "../../src/nn/resnet.js";
 import { gradientsOf, images } from "./support.js";
 
 const ENCODER = "sparse_encoder.sp_cnn.";
@@ -68,6 +69,24 @@ function convNext(golden: Golden): Encoder {
     params,
     widths,
     maps: (pixels, options) => convnextMaps(params, { stemPatch }, pixels, options),
+  };
+}
+
+/** A ResNet of timm, sized by its parameters. */
+function timmResNet(golden: Golden): Encoder {
+  const blocks = [1, 2, 3, 4].map((stage) => {
+    let count = 0;
+    while (golden.params.has(`${ENCODER}layer${stage}.${count}.conv1.weight`)) count++;
+    return count;
+  });
+  const [width, channels, side] = shapeOf(golden, "conv1.weight") as [number, number, number];
+  const bottleneck = golden.params.has(`${ENCODER}layer1.0.conv3.weight`);
+  const shape = { channels, width, blocks, bottleneck, stem: side === 3 ? "small" : "imagenet" } as const;
+  const params = initResNet(createRandom(0), shape);
+  return {
+    params,
+    widths: resnetWidths(shape),
+    maps: (pixels, options) => resnetMaps(params, shape, pixels, options),
   };
 }
 
@@ -165,14 +184,19 @@ function cells(mask: Mask, [rows, columns]: readonly [number, number]): tf.Tenso
   return tf.tensor4d(flags, [mask.batch, rows, columns, 1]);
 }
 
+function encoderOf(golden: Golden): Encoder {
+  const has = (path: string) => golden.params.has(ENCODER + path);
+  if (has("downsample_layers.0.0.weight")) return convNext(golden);
+  return has("layer1.0.conv1.weight") ? timmResNet(golden) : residualNetwork(golden);
+}
+
 function run(golden: Golden): GoldenResult {
   const { decoder_width: width, densify_norm: norm, downsample } = golden.config;
   const pixels = images(given(golden.inputs, "imgs"));
   const mask = sparkMask(golden);
   const cell = [downsample, downsample] as const;
   const grid = [pixels.shape[1] / downsample, pixels.shape[2] / downsample] as const;
-  const isConvNext = golden.params.has(`${ENCODER}downsample_layers.0.0.weight`);
-  const encoder = isConvNext ? convNext(golden) : residualNetwork(golden);
+  const encoder = encoderOf(golden);
   const decoder: SparkDecoderParams = initSparkDecoder(createRandom(0), {
     widths: encoder.widths,
     width,
