@@ -11,7 +11,7 @@ export interface FolderListing {
 }
 
 /** Who asks, for errors. */
-export interface FolderReader {
+interface FolderReader {
   /** The function that was called: imageFolder. */
   readonly caller: string;
   /** What it looks for, one of them: an image. */
