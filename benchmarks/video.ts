@@ -149,7 +149,7 @@ async function speed(): Promise<void> {
       );
     await read(0); // threads start
     const begun = performance.now();
-    const rounds = 4;
+    const rounds = 3;
     let samples: VideoSample[] = [];
     for (let round = 1; round <= rounds; round++) samples = await read(round * batch);
     const decoded = (rounds * batch) / ((performance.now() - begun) / 1000);
@@ -158,7 +158,7 @@ async function speed(): Promise<void> {
     const times: number[] = [];
     let last = performance.now();
     for await (const event of pretrain(model as Model<object, VideoSample>, dataset, {
-      epochs: 4,
+      epochs: 3,
       batchSize: batch,
     }))
       if (event.type === "step") {
@@ -180,7 +180,7 @@ async function long(): Promise<void> {
     for (const minutes of [1, 10]) {
       const file = join(folder, `${minutes}.mp4`);
       makeVideo(file, {
-        ...{ frames: minutes * 60 * 25, height: 240, width: 320, keyEvery: 125 },
+        ...{ frames: minutes * 60 * 25, height: 120, width: 160, keyEvery: 125 },
         level: (frame, y, x) => (frame + x + y) % 256,
       });
       const clips = videoFiles([file], { size: 112, clipsPerVideo: minutes * 15 });
@@ -193,7 +193,7 @@ async function long(): Promise<void> {
       }
       const seconds = (performance.now() - begun) / 1000;
       console.log(
-        `${minutes} min of 320x240: ${clips.length} clips of 16 frames (${frames} frames) in ${seconds.toFixed(1)} s, at most ${most} MiB resident`,
+        `${minutes} min of 160x120: ${clips.length} clips of 16 frames (${frames} frames) in ${seconds.toFixed(1)} s, at most ${most} MiB resident`,
       );
     }
   } finally {
