@@ -23,9 +23,26 @@ export * from "./join-tokens.js";
 export * from "./methods/av-mae.js";
 export * from "./methods/croma.js";
 export { type HicmaeBatch, type HicmaeConfig, type HicmaeParams, hicmae } from "./methods/hicmae.js";
+export {
+  embedMavil,
+  type MavilBatch,
+  type MavilConfig,
+  type MavilParams,
+  type MavilSizes,
+  mavil,
+} from "./methods/mavil.js";
+export { type MavilFeaturesBatch, mavilFeatures } from "./methods/mavil-features.js";
 export * from "./methods/mind-eye.js";
 export * from "./methods/mind-eye-low-level.js";
 export * from "./methods/multi-mae.js";
+export {
+  embedPairwise,
+  otherViewContrast,
+  type PairwiseBatch,
+  type PairwiseConfig,
+  type PairwiseParams,
+  pairwiseContrastMethod,
+} from "./methods/pairwise-contrast.js";
 export { type SimvtpBatch, type SimvtpConfig, type SimvtpParams, simvtp } from "./methods/simvtp.js";
 export * from "./mix-contrast.js";
 export * from "./output-adapter.js";

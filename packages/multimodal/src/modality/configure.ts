@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { type Configured, type ConfigureRequest, expect, type Keys, type Source } from "@unmask/core";
 import type { ArrayModality } from "../array-modality.js";
+import { mapModalities } from "../by-modality.js";
 import { type ListedSample, listSamples, type PartSource } from "../read/listing.js";
 import { kindOf, readImage, readPart } from "../read/read-part.js";
 import { learnVocabulary } from "../text/word-piece.js";
@@ -35,6 +36,10 @@ export async function configureAligned({
       return configureClips(given);
     case "simvtp":
       return configureCaptions(samples, options, given);
+    case "mavil":
+    case "mavil-features":
+    case "pairwise-contrast":
+      return withoutRatios(await configureArrays(samples, given));
     default:
       return configureArrays(samples, given);
   }
@@ -178,6 +183,14 @@ async function configureArrays(samples: readonly ListedSample[], given: Keys): P
         `${name}: ${size.join("x")} of ${channels} channels, patches of ${patch.join("x")}`,
     ),
   };
+}
+
+/** For methods that have a ratio of their own, or hide nothing. */
+function withoutRatios({ config, notes }: Configured): Configured {
+  const { modalities } = config as { readonly modalities?: Readonly<Record<string, ArrayModality>> };
+  if (modalities === undefined) return { config, notes };
+  const own = mapModalities(modalities, ({ maskRatio, ...modality }) => modality);
+  return { config: { ...config, modalities: own }, notes };
 }
 
 async function arrayOf(

@@ -4,9 +4,12 @@ import { importCroma, isCroma } from "../checkpoints/croma.js";
 import { avMae } from "../methods/av-mae.js";
 import { croma } from "../methods/croma.js";
 import { hicmae } from "../methods/hicmae.js";
+import { mavil } from "../methods/mavil.js";
+import { mavilFeatures } from "../methods/mavil-features.js";
 import { mindEye } from "../methods/mind-eye.js";
 import { mindEyeLowLevel } from "../methods/mind-eye-low-level.js";
 import { multiMae } from "../methods/multi-mae.js";
+import { pairwiseContrastMethod } from "../methods/pairwise-contrast.js";
 import { simvtp } from "../methods/simvtp.js";
 import { writeMultimodalPictures } from "../pictures/write-pictures.js";
 import { configureAligned } from "./configure.js";
@@ -15,7 +18,18 @@ import { alignedDataSchema, openAligned, rawParts } from "./data.js";
 export const modality: ModalityPackage = {
   name: "multimodal",
   samples: "aligned samples",
-  methods: [avMae, hicmae, simvtp, croma, multiMae, mindEye, mindEyeLowLevel],
+  methods: [
+    avMae,
+    mavil,
+    mavilFeatures,
+    pairwiseContrastMethod,
+    hicmae,
+    simvtp,
+    croma,
+    multiMae,
+    mindEye,
+    mindEyeLowLevel,
+  ],
   defaultMethod: avMae.id,
   dataSchema: alignedDataSchema,
   configure: configureAligned,
