@@ -1,5 +1,12 @@
 /** The published weights of CROMA: three encoders and two heads, under the names of the reference's inference code. */
-import { expect, type Keys, type RawTensor, resolveConfig, UnmaskError } from "@unmask/core";
+import {
+  expect,
+  type ImportedForeign,
+  type Keys,
+  type RawTensor,
+  resolveConfig,
+  UnmaskError,
+} from "@unmask/core";
 import { type CromaConfig, croma } from "../methods/croma.js";
 
 const PREFIXES = {
@@ -36,7 +43,10 @@ export function cromaPath(name: string): string {
  * Config and parameters of the published weights, or of a state dict of the pretraining code.
  * @param hints keys of the config that files do not tell: the number of heads, where it is not the published 16
  */
-export function importCroma(parameters: ReadonlyMap<string, RawTensor>, hints: Keys = {}) {
+export function importCroma(
+  parameters: ReadonlyMap<string, RawTensor>,
+  hints: Keys = {},
+): ImportedForeign & { readonly config: CromaConfig } {
   const renamed = new Map([...parameters].map(([name, raw]) => [cromaPath(name), raw]));
   const shape = (name: string) => {
     const raw = renamed.get(name);
