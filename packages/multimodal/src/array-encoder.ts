@@ -1,6 +1,6 @@
 /** Arrays of several modalities in, features out: patches, positions, and encoders that stand to each other as fusion says. */
 import * as tf from "@tensorflow/tfjs";
-import { type Mask, type PatchEmbedParams, parameter, type Random, sinCos1d, takeRows } from "@unmask/core";
+import { type Mask, type PatchEmbedParams, parameter, type Random, sinCosRows, takeRows } from "@unmask/core";
 import { type ArrayModality, embedArray, initArrayEmbed, maskArrays, stackArrays } from "./array-modality.js";
 import { type ByModality, mapModalities } from "./by-modality.js";
 import { encodeByPresence } from "./encode-by-presence.js";
@@ -104,6 +104,6 @@ export function arrayFeatures(
 /** Adds positions along the sequence, and a modality's vector where there is one. */
 export function withPlaces(tokens: tf.Tensor3D, vector?: tf.Tensor): tf.Tensor3D {
   const [, count, width] = tokens.shape;
-  const placed = tf.add(tokens, sinCos1d(count, width)) as tf.Tensor3D;
+  const placed = tf.add(tokens, sinCosRows(count, width)) as tf.Tensor3D;
   return vector === undefined ? placed : tf.add(placed, vector);
 }

@@ -1,6 +1,15 @@
 /** Clips as methods of the VideoMAE family take and predict them. */
 import * as tf from "@tensorflow/tfjs";
-import { normaliseChannels } from "@unmask/core";
+import {
+  applyLinear,
+  applyPatchEmbed,
+  type LinearParams,
+  type Mask,
+  normaliseChannels,
+  type PatchEmbedParams,
+  sinCosRows,
+  takeRows,
+} from "@unmask/core";
 import { type AlignedSample, stackParts } from "./sample.js";
 
 export interface ClipColours {
@@ -37,4 +46,38 @@ export function withChannelStatistics(values: tf.Tensor, truth: tf.Tensor, chann
   const { mean, variance } = tf.moments(split(truth), 2, true);
   const deviation = tf.sqrt(tf.mul(variance, places / (places - 1)));
   return tf.add(tf.mul(split(values), tf.add(deviation, 1e-6)), mean).reshape(truth.shape);
+}
+
+/** Patches to tokens with their positions, the visible ones where there is a mask: [B, N, P] -> [B, K, D] */
+export function embedPlaced(params: PatchEmbedParams, patches: tf.Tensor3D, mask?: Mask): tf.Tensor3D {
+  const tokens = applyPatchEmbed(params, mask === undefined ? patches : takeRows(patches, mask.keep));
+  const table = sinCosRows(patches.shape[1], tokens.shape[2], mask?.keep);
+  return tf.add(tokens, mask === undefined ? table : table.reshape(tokens.shape));
+}
+
+/** Features brought to the decoder's width, with the positions of the visible tokens: [B, K, D] -> [B, K, decoder D] */
+export function downPlaced(down: LinearParams, features: tf.Tensor, mask: Mask): tf.Tensor3D {
+  const visible = applyLinear(down, features) as tf.Tensor3D;
+  return tf.add(visible, sinCosRows(mask.tokens, visible.shape[2], mask.keep).reshape(visible.shape));
+}
+
+/** What the decoder's blocks see: visible tokens, then mask tokens, each with its position. [B, N, decoder D] */
+export function decoderInput(
+  down: LinearParams,
+  token: tf.Variable,
+  features: tf.Tensor,
+  mask: Mask,
+): tf.Tensor3D {
+  const visible = downPlaced(down, features, mask);
+  const [batch, , width] = visible.shape;
+  const hidden = sinCosRows(mask.tokens, width, mask.masked).reshape([batch, mask.tokens - mask.kept, width]);
+  return tf.concat([visible, tf.add(token, hidden)], 1) as tf.Tensor3D;
+}
+
+/** Predictions of the masked places put there, zeros at the visible ones: [B, N - K, P] -> [B, N, P] */
+export function inPlace(prediction: tf.Tensor, { batch, tokens, kept, restore }: Mask): tf.Tensor3D {
+  const width = prediction.shape[2]!;
+  const rows = tf.concat([tf.zeros([batch, kept, width]), prediction], 1).reshape([batch * tokens, width]);
+  const places = restore.map((place, i) => Math.floor(i / tokens) * tokens + place);
+  return tf.gather(rows, tf.tensor1d(places, "int32")).reshape([batch, tokens, width]);
 }

@@ -8,3 +8,4 @@ export {
   sinCos2d,
   sinCosBlocks1d,
 } from "./position.js";
+export { sinCosRows } from "./sin-cos-rows.js";

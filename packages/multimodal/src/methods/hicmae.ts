@@ -18,7 +18,6 @@ import {
   applyLayerNorm,
   applyLinear,
   applyMlp,
-  applyPatchEmbed,
   applySelfAttention,
   attention,
   type BlockParams,
@@ -43,14 +42,22 @@ import {
   patchify,
   type Random,
   randomMask,
-  sinCos1d,
   takeRows,
   truncatedNormal,
   tubeMask,
   uniform,
 } from "@unmask/core";
 import { z } from "zod";
-import { clipColours, clipTensor, cubeTarget, withChannelStatistics } from "../clips.js";
+import {
+  clipColours,
+  clipTensor,
+  cubeTarget,
+  decoderInput,
+  downPlaced,
+  embedPlaced,
+  inPlace,
+  withChannelStatistics,
+} from "../clips.js";
 import { count, ratio } from "../config.js";
 import { encodeByPresence } from "../encode-by-presence.js";
 import { type MultimodalReconstruction, partPictures } from "../part-pictures.js";
@@ -386,14 +393,7 @@ function encodeStream(
   { heads, epsilon, halfway }: HicmaeConfig,
   patches: tf.Tensor3D,
   mask?: Mask,
-): {
-  readonly latent: tf.Tensor3D;
-  readonly halfway: readonly tf.Tensor[];
-  readonly levels: readonly tf.Tensor[];
-} {
-  const tokens = patches.shape[1];
-  const embedded = applyPatchEmbed(patch_embed, mask === undefined ? patches : takeRows(patches, mask.keep));
-  const table = positions(tokens, embedded.shape[2], mask?.keep);
+): { readonly latent: tf.Tensor3D; readonly halfway: readonly tf.Tensor[] } {
   const levels: tf.Tensor[] = [];
   const last = blocks.reduce(
     (x, block) => {
@@ -401,19 +401,12 @@ function encodeStream(
       levels.push(next);
       return next;
     },
-    tf.add(embedded, mask === undefined ? table : table.reshape(embedded.shape)) as tf.Tensor,
+    embedPlaced(patch_embed, patches, mask) as tf.Tensor,
   );
   return {
     latent: applyLayerNorm(norm, last, epsilon) as tf.Tensor3D,
     halfway: halfway.map((block) => applyLayerNorm(norm, levels[block]!, epsilon)),
-    levels,
   };
-}
-
-/** Rows of the table of all tokens: [1, N, D], or of the places given, [places, D]. */
-function positions(tokens: number, width: number, places?: Int32Array): tf.Tensor {
-  const table = sinCos1d(tokens, width);
-  return places === undefined ? table.expandDims(0) : tf.gather(table, tf.tensor1d(places, "int32"));
 }
 
 /** Blocks in which each modality looks at what the other was before the block. */
@@ -458,23 +451,19 @@ function applyCrossBlock(
 /** Predictions at the masked places: fused tokens [B, K, D] -> [B, N - K, P] */
 function decodeStream(
   { blocks, norm, head }: DecoderParams,
-  { decoderWidth, decoderHeads: heads, epsilon }: HicmaeConfig,
+  { decoderHeads: heads, epsilon }: HicmaeConfig,
   { down, token }: { down: LinearParams; token: tf.Variable },
   halfway: readonly tf.Tensor[],
   fused: tf.Tensor,
   mask: Mask,
 ): tf.Tensor {
-  const at = (places: Int32Array) =>
-    positions(mask.tokens, decoderWidth, places).reshape([mask.batch, -1, decoderWidth]);
-  const visible = (features: tf.Tensor) => tf.add(applyLinear(down, features), at(mask.keep));
-  const input: tf.Tensor = tf.concat([visible(fused), tf.add(token, at(mask.masked))], 1);
-  const contexts = [...halfway].reverse().map(visible); // the deepest first
+  const contexts = [...halfway].reverse().map((features) => downPlaced(down, features, mask)); // the deepest first
   const decoded = blocks.reduce(
     (x, block, i) =>
       i === 0
         ? applyBlock(block, x, { heads, epsilon })
         : applyCrossBlock(block as CrossBlockParams, x, contexts[i - 1]!, { heads, epsilon }),
-    input,
+    decoderInput(down, token, fused, mask) as tf.Tensor,
   );
   const hidden = decoded.slice([0, mask.kept, 0]);
   return applyLinear(head, applyLayerNorm(norm, hidden, epsilon));
@@ -531,13 +520,8 @@ function reconstruct(
     undo: (prediction: tf.Tensor, truth: tf.Tensor) => tf.Tensor,
   ) => {
     const patches = patchify(input, patch);
-    const truth = takeRows(patches, mask.masked);
-    const all = tf.concat(
-      [tf.zeros([mask.batch, mask.kept, patches.shape[2]]), undo(stream.prediction, truth)],
-      1,
-    );
-    const placed = tf.gather(all.reshape([-1, patches.shape[2]]), tf.tensor1d(flatPlaces(mask), "int32"));
-    return partPictures(patches, placed.reshape(patches.shape), mask, patchGrid(size, patch), patch);
+    const placed = inPlace(undo(stream.prediction, takeRows(patches, mask.masked)), mask);
+    return partPictures(patches, placed, mask, patchGrid(size, patch), patch);
   };
   const shown = clipColours(config, batch.video);
   return {
@@ -552,9 +536,6 @@ function reconstruct(
     note: "hidden tokens as predicted, with the truth's mean and deviation where targets are normalised",
   };
 }
-
-const flatPlaces = ({ batch, tokens, restore }: Mask) =>
-  Int32Array.from({ length: batch * tokens }, (_, i) => Math.floor(i / tokens) * tokens + restore[i]!);
 
 function undoVideo(
   { normaliseVideo, frameDifference }: HicmaeConfig,

@@ -16,7 +16,6 @@ import {
   applyBlock,
   applyLayerNorm,
   applyLinear,
-  applyPatchEmbed,
   type BlockParams,
   buffer,
   constant,
@@ -40,14 +39,21 @@ import {
   patchGrid,
   patchify,
   type Random,
-  sinCos1d,
   takeRows,
   truncatedNormal,
   tubeMask,
   uniform,
 } from "@unmask/core";
 import { z } from "zod";
-import { clipColours, clipTensor, cubeTarget, withChannelStatistics } from "../clips.js";
+import {
+  clipColours,
+  clipTensor,
+  cubeTarget,
+  decoderInput,
+  embedPlaced,
+  inPlace,
+  withChannelStatistics,
+} from "../clips.js";
 import { count, ratio } from "../config.js";
 import { encodeByPresence } from "../encode-by-presence.js";
 import { type MultimodalReconstruction, partPictures } from "../part-pictures.js";
@@ -296,7 +302,7 @@ export function predict(
 ) {
   const cubes = patchify(video, config.video.patch); // [B, N, P]
   const target = constant(() => takeRows(cubeTarget(config, cubes, config.normaliseTarget), mask.masked));
-  const seen = embedVideo(params, cubes, mask); // [B, K, D]
+  const seen = embedPlaced(params.encoder.patch_embed, cubes, mask); // [B, K, D]
   const read = embedText(params, text.ids, mask.batch);
   const padding = textBias(text, mask.batch);
   const { kept } = mask;
@@ -316,17 +322,6 @@ export function predict(
     tf.concat([tf.mean(joint, 1), tf.mean(wrong, 1)], 0),
   ) as tf.Tensor2D;
   return { prediction, target, words, videoFeature, textFeature, matches };
-}
-
-/** Cubes with their positions, visible ones where there is a mask: [B, N, P] -> [B, K, D] */
-function embedVideo({ encoder }: SimvtpParams, cubes: tf.Tensor3D, mask?: Mask): tf.Tensor {
-  const tokens = applyPatchEmbed(
-    encoder.patch_embed,
-    mask === undefined ? cubes : takeRows(cubes, mask.keep),
-  );
-  const table = sinCos1d(cubes.shape[1], tokens.shape[2]);
-  if (mask === undefined) return tf.add(tokens, table);
-  return tf.add(tokens, tf.gather(table, tf.tensor1d(mask.keep, "int32")).reshape(tokens.shape));
 }
 
 /** Words with their positions: [B, L] ids -> [B, L, D] */
@@ -378,15 +373,11 @@ function encodeTokens(
 /** Predictions at the masked places: [B, K, D] -> [B, N - K, P] */
 function decode(
   { encoder_to_decoder, mask_token, decoder }: SimvtpParams,
-  { decoderWidth, decoderHeads: heads, epsilon }: SimvtpConfig,
+  { decoderHeads: heads, epsilon }: SimvtpConfig,
   latent: tf.Tensor,
   mask: Mask,
 ): tf.Tensor {
-  const table = sinCos1d(mask.tokens, decoderWidth);
-  const at = (places: Int32Array) =>
-    tf.gather(table, tf.tensor1d(places, "int32")).reshape([mask.batch, -1, decoderWidth]);
-  const visible = tf.add(applyLinear(encoder_to_decoder, latent), at(mask.keep));
-  const input: tf.Tensor = tf.concat([visible, tf.add(mask_token, at(mask.masked))], 1);
+  const input: tf.Tensor = decoderInput(encoder_to_decoder, mask_token, latent, mask);
   const decoded = decoder.blocks.reduce((x, block) => applyBlock(block, x, { heads, epsilon }), input);
   return applyLinear(decoder.head, applyLayerNorm(decoder.norm, decoded.slice([0, mask.kept, 0]), epsilon));
 }
@@ -412,7 +403,10 @@ function encode(
     const parts: tf.Tensor[] = [];
     if (present.includes("video"))
       parts.push(
-        embedVideo(params, patchify(clipTensor(config, config.video.size, group), config.video.patch)),
+        embedPlaced(
+          params.encoder.patch_embed,
+          patchify(clipTensor(config, config.video.size, group), config.video.patch),
+        ),
       );
     if (!present.includes("text")) return tf.mean(encodeTokens(params, config, parts), 1);
     const text = encodeTexts(config.vocabulary, textsOf(group), config.textLength);
@@ -430,13 +424,10 @@ function reconstruct(
   const { prediction } = predict(params, config, batch);
   const shown = clipColours(config, video);
   const patches = patchify(shown, config.video.patch);
-  const [, tokens, values] = patches.shape;
   const hidden = config.normaliseTarget
     ? withChannelStatistics(prediction, takeRows(patches, mask.masked), 3)
     : prediction;
-  const all = tf.concat([tf.zeros([mask.batch, mask.kept, values]), hidden], 1).reshape([-1, values]);
-  const places = mask.restore.map((place, i) => Math.floor(i / tokens) * tokens + place);
-  const placed = tf.gather(all, tf.tensor1d(places, "int32")).reshape(patches.shape);
+  const placed = inPlace(hidden, mask);
   return {
     parts: {
       video: partPictures(

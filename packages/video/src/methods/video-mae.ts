@@ -31,6 +31,7 @@ import {
   patchify,
   type Random,
   type ReconstructOptions,
+  sinCosRows,
   type TransformerOptions,
   takeRows,
   truncatedNormal,
@@ -51,7 +52,6 @@ import {
 import { applyVideoBlocks, initVideoBlocks, type VideoBlockParams } from "../blocks.js";
 import { drawClipMask, type Masking, maskingSchema } from "../masks.js";
 import { poolTokens } from "../pool.js";
-import { positions } from "../positions.js";
 import { cubeTarget, type VideoReconstruction, videoReconstruction } from "../reconstruction.js";
 import type { VideoSample } from "../sample.js";
 import {
@@ -167,7 +167,7 @@ export function embedCubes(
 ): tf.Tensor3D {
   const tokens = applyPatchEmbed(encoder.patch_embed, cubes);
   const total = cubeGrid("video-mae", config).reduce((a, b) => a * b);
-  const table = positions(total, tokens.shape[2], places);
+  const table = sinCosRows(total, tokens.shape[2], places);
   return tf.add(tokens, places === undefined ? table : table.reshape(tokens.shape));
 }
 
@@ -205,7 +205,7 @@ export function decoderInput(
 ): tf.Tensor3D {
   const visible = applyLinear(params.encoder_to_decoder, latent);
   const at = (places: Int32Array) =>
-    positions(mask.tokens, config.decoderWidth, places).reshape([mask.batch, -1, config.decoderWidth]);
+    sinCosRows(mask.tokens, config.decoderWidth, places).reshape([mask.batch, -1, config.decoderWidth]);
   return tf.concat(
     [tf.add(visible, at(mask.keep)), tf.add(params.mask_token, at(mask.masked))],
     1,

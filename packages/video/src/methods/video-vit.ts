@@ -28,6 +28,7 @@ import {
   type PatchEmbedParams,
   patchify,
   type Random,
+  sinCosRows,
   softTargets,
   type TransformerOptions,
   truncatedNormal,
@@ -48,7 +49,6 @@ import {
 } from "../batch.js";
 import { applyVideoBlocks, initVideoBlocks, type VideoBlockParams } from "../blocks.js";
 import { poolTokens } from "../pool.js";
-import { positions } from "../positions.js";
 import type { VideoSample } from "../sample.js";
 import { type EncoderConfig, encoderShape, encoderSizes, headEpsilonSchema } from "../transformer-config.js";
 
@@ -159,7 +159,7 @@ function videoVitTokens(
 ): tf.Tensor3D {
   const { heads, epsilon, activation, width } = config;
   const cubes = applyPatchEmbed(params.patch_embed, patchify(clips, cubeOf(config)));
-  const tokens = tf.add(cubes, positions(cubes.shape[1], width));
+  const tokens = tf.add(cubes, sinCosRows(cubes.shape[1], width));
   return applyVideoBlocks(params.blocks, tokens, { heads, epsilon, activation, ...options });
 }
 

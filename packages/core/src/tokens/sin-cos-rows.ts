@@ -1,17 +1,17 @@
-/** The fixed position tables of the VideoMAE family. */
+/** The fixed position tables of the VideoMAE family, made once. */
 import * as tf from "@tensorflow/tfjs";
-import { sinCos1d } from "@unmask/core";
+import { sinCos1d } from "./position.js";
 
 /** Tables by size: a model uses two, and making one takes as long as a small model's step. */
 const tables = new Map<string, Float32Array>();
 
 /**
- * Rows of the one-dimensional sine-cosine table over all tokens of a clip, flattened time first.
+ * Rows of the one-dimensional sine-cosine table over all tokens of a sample, as `sinCos1d` makes it.
  * @param tokens N, the rows of the table
  * @param places the rows wanted; default all in order
  * @returns [places, D]
  */
-export function positions(tokens: number, width: number, places?: Int32Array): tf.Tensor2D {
+export function sinCosRows(tokens: number, width: number, places?: Int32Array): tf.Tensor2D {
   const table = tableOf(tokens, width);
   if (places === undefined) return tf.tensor2d(table.slice(), [tokens, width]);
   const rows = new Float32Array(places.length * width);
