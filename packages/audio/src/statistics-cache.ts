@@ -1,8 +1,5 @@
 /** Statistics of a folder, measured once and kept in a file. */
-import { mkdir, readFile } from "node:fs/promises";
-import { homedir } from "node:os";
-import { join } from "node:path";
-import { writeFileAtomic } from "@unmask/core/node";
+import { keptMeasurement } from "@unmask/core/node";
 import { z } from "zod";
 import type { AudioFolder } from "./read/audio-folder.js";
 import { type EnergyStatistics, energyStatistics, type StatisticsOptions } from "./statistics.js";
@@ -25,39 +22,11 @@ const schema = z.object({
  */
 export async function folderEnergyStatistics(
   folder: AudioFolder,
-  { cacheDirectory = defaultDirectory(), ...options }: FolderStatisticsOptions = {},
+  { cacheDirectory, ...options }: FolderStatisticsOptions = {},
 ): Promise<EnergyStatistics> {
   const limit = Math.min(options.limit ?? folder.length, folder.length);
-  const path = join(cacheDirectory, `energies-${await folder.fingerprint()}-${limit}.json`);
-  const known = await readStatistics(path);
-  if (known) return known;
-  const statistics = await energyStatistics(folder, options);
-  await keep(statistics, cacheDirectory, path);
-  return statistics;
-}
-
-/** Where nothing can be written the next run measures again; that is no reason to fail this one. */
-async function keep(statistics: EnergyStatistics, directory: string, path: string): Promise<void> {
-  try {
-    await mkdir(directory, { recursive: true });
-    await writeFileAtomic(path, `${JSON.stringify(statistics)}\n`);
-  } catch (error) {
-    const { code = "" } = error as NodeJS.ErrnoException;
-    if (!["EACCES", "EPERM", "EROFS", "ENOSPC", "ENOTDIR", "EEXIST"].includes(code)) throw error;
-  }
-}
-
-function defaultDirectory(): string {
-  return join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "unmask");
-}
-
-/** Undefined where there is no such file or it is damaged: then it is measured and written again. */
-async function readStatistics(path: string): Promise<EnergyStatistics | undefined> {
-  const text = await readFile(path, "utf8").catch(() => undefined);
-  if (text === undefined) return undefined;
-  try {
-    return schema.parse(JSON.parse(text));
-  } catch {
-    return undefined;
-  }
+  const name = `energies-${await folder.fingerprint()}-${limit}`;
+  return keptMeasurement({ name, schema, directory: cacheDirectory }, () =>
+    energyStatistics(folder, options),
+  );
 }

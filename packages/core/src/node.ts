@@ -1,5 +1,6 @@
 export * from "./engine/node/index.js";
 export { syncDirectory, writeFileAtomic } from "./io/atomic-write.js";
+export { keptMeasurement } from "./io/kept-measurement.js";
 export { type FolderListing, folderClasses, listFolder } from "./io/list-folder.js";
 export {
   describeModel,
