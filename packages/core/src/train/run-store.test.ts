@@ -1,5 +1,7 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -99,6 +101,24 @@ describe("run directory", () => {
     await expect(failing()).rejects.toThrow();
     expect(await readFile(join(out, "latest"), "utf8")).toBe("checkpoints/4\n");
     expect((await readdir(join(out, "checkpoints"))).filter((name) => name.startsWith("."))).toEqual([]);
+    expect((await proceed(out)).at(-1)).toMatchObject({ type: "end", step: 8 });
+  });
+
+  it("is trained in by one process at a time, whose death leaves it free", async () => {
+    await writeFile(join(out, "latest"), "checkpoints/4\n");
+    const other = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"]);
+    await writeFile(join(out, "lock"), `${other.pid} ${hostname()}\n`);
+    await expect(proceed(out)).rejects.toThrow(`process ${other.pid} trains in ${out}`);
+    const died = once(other, "exit");
+    other.kill("SIGKILL");
+    await died;
+    expect((await proceed(out)).at(-1)).toMatchObject({ type: "end", step: 8 });
+    expect(await readdir(out)).not.toContain("lock");
+  });
+
+  it("goes on where another machine began", async () => {
+    await writeFile(join(out, "latest"), "checkpoints/4\n");
+    await writeFile(join(out, "lock"), "1 elsewhere\n");
     expect((await proceed(out)).at(-1)).toMatchObject({ type: "end", step: 8 });
   });
 

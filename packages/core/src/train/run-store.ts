@@ -15,6 +15,7 @@ import {
   type RunConfig,
   type RunStore,
 } from "./run.js";
+import { lockRun } from "./run-lock.js";
 import { scalarsRecord, versionRecord } from "./tfevents.js";
 
 const METRICS = "metrics.jsonl";
@@ -35,8 +36,10 @@ export async function createRun(path: string, config: RunConfig): Promise<RunSto
     `createRun: ${path} holds files that are not a run's; give another directory as out`,
   );
   await mkdir(join(path, "checkpoints"), { recursive: true });
-  await writeFileAtomic(join(path, "config.json"), JSON.stringify(config, null, 2) + "\n");
-  return openStore(path, config.training.keepCheckpoints, { [METRICS]: 0, [EVENTS]: 0 });
+  return locked(path, async (unlock) => {
+    await writeFileAtomic(join(path, "config.json"), JSON.stringify(config, null, 2) + "\n");
+    return openStore(path, config.training.keepCheckpoints, { [METRICS]: 0, [EVENTS]: 0 }, unlock);
+  });
 }
 
 /** @throws UnmaskError when `path` holds no run, FormatError when its config.json is damaged. */
@@ -54,21 +57,34 @@ export async function openRun(
   path: string,
   config: RunConfig,
 ): Promise<{ store: RunStore; checkpoint: LoadedCheckpoint }> {
-  const name = await readLatest(path);
-  expect(
-    name !== undefined,
-    `resume: ${path} was stopped before anything was saved; delete it and start again`,
-  );
-  const directory = join(path, name);
-  const file = join(directory, "state.json");
-  const { logs, ...progress } = parseCheckpointState(await readFile(file, "utf8"), file);
-  const checkpoint = {
-    path: directory,
-    model: await readTensors(join(directory, "model.safetensors")),
-    optimizer: await readTensors(join(directory, "optimizer.safetensors")),
-    progress,
-  };
-  return { store: await openStore(path, config.training.keepCheckpoints, logs), checkpoint };
+  return locked(path, async (unlock) => {
+    const name = await readLatest(path);
+    expect(
+      name !== undefined,
+      `resume: ${path} was stopped before anything was saved; delete it and start again`,
+    );
+    const directory = join(path, name);
+    const file = join(directory, "state.json");
+    const { logs, ...progress } = parseCheckpointState(await readFile(file, "utf8"), file);
+    const checkpoint = {
+      path: directory,
+      model: await readTensors(join(directory, "model.safetensors")),
+      optimizer: await readTensors(join(directory, "optimizer.safetensors")),
+      progress,
+    };
+    return { store: await openStore(path, config.training.keepCheckpoints, logs, unlock), checkpoint };
+  });
+}
+
+/** Opens a run under its lock; what fails to open holds none. */
+async function locked<T>(path: string, open: (unlock: () => Promise<void>) => Promise<T>): Promise<T> {
+  const unlock = await lockRun(path);
+  try {
+    return await open(unlock);
+  } catch (error) {
+    await unlock();
+    throw error;
+  }
 }
 
 /** Versions of Node and of this package. */
@@ -77,7 +93,12 @@ export async function packageVersions(): Promise<Record<string, string>> {
   return { node: process.versions.node, "@unmask/core": version };
 }
 
-async function openStore(path: string, keep: number, sizes: LogSizes): Promise<RunStore> {
+async function openStore(
+  path: string,
+  keep: number,
+  sizes: LogSizes,
+  unlock: () => Promise<void>,
+): Promise<RunStore> {
   const checkpoints = join(path, "checkpoints");
   await removePartial(checkpoints);
   const metrics = await openLog(join(path, METRICS), sizes[METRICS]);
@@ -101,6 +122,7 @@ async function openStore(path: string, keep: number, sizes: LogSizes): Promise<R
     async close() {
       await metrics.close();
       await events.close();
+      await unlock();
     },
   };
 }
