@@ -59,6 +59,19 @@ export function channelStatistics({ channels, mean, std }: ImageInput): { mean: 
   return { mean: spread("mean", mean), std: spread("std", std) };
 }
 
+/** Rows and columns of patches. Throws unless they fill the picture. */
+export function imageGrid({
+  imageSize,
+  patchSize,
+}: Pick<ImageInput, "imageSize"> & { readonly patchSize: readonly [number, number] }): [number, number] {
+  const [rows, columns] = [imageSize[0] / patchSize[0], imageSize[1] / patchSize[1]];
+  expect(
+    Number.isInteger(rows) && Number.isInteger(columns),
+    `image config: imageSize ${imageSize.join("x")} is not a multiple of patchSize ${patchSize.join("x")}; choose sizes that divide`,
+  );
+  return [rows, columns];
+}
+
 /**
  * Samples as one normalised tensor, (value / white - mean) / std.
  * @returns [B, H, W, C]

@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import {
   createModel,
   createRandom,
+  encodeVisible,
   type Model,
   maskedFlags,
   maskedMse,
@@ -16,8 +17,7 @@ import {
   type AudioMaeConfig,
   type AudioMaeParams,
   audioMae,
-  decodeAll,
-  encodeVisible,
+  decodeSpectrogram,
   patchTarget,
 } from "./audio-mae.js";
 
@@ -59,7 +59,12 @@ for (const variant of variants)
       const { params, config } = model as Model<AudioMaeConfig, AudioSample, AudioMaeBatch, AudioMaeParams>;
       const { spectrograms, mask } = batch as AudioMaeBatch;
       const patches = patchify(spectrograms, config.patchSize);
-      const prediction = decodeAll(params, config, encodeVisible(params, config, patches, mask), mask);
+      const prediction = decodeSpectrogram(
+        params,
+        config,
+        encodeVisible(params, config, patches, mask),
+        mask,
+      );
       const visible = tf.sub(1, tf.tensor3d(maskedFlags(mask), [mask.batch, mask.tokens, 1]));
       const noise = tf.mul(tf.tensor(random.normals(prediction.size), prediction.shape), visible);
       return maskedMse(tf.add(prediction, noise), patchTarget(config, patches), mask);
@@ -90,7 +95,7 @@ await onEveryEngine("audio-mae", () => {
     const at = tf.tensor1d([1 + mask.keep.indexOf(first)], "int32");
     const nudge = tf.oneHot(at, latent.shape[1]).reshape([1, latent.shape[1], 1]);
     const [before, after] = [latent, tf.add(latent, nudge) as tf.Tensor3D].map((tokens) =>
-      decodeAll(model.params, model.config, tokens, mask).dataSync(),
+      decodeSpectrogram(model.params, model.config, tokens, mask).dataSync(),
     );
     const changed = Array.from({ length: 32 }, (_, token) =>
       [0, 1, 2, 3].some((i) => Math.abs(after![4 * token + i]! - before![4 * token + i]!) > 1e-6),

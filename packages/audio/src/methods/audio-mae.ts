@@ -13,39 +13,28 @@
  * Departures that change no number: masked patches are never embedded, the global decoder predicts masked places only. The
  * local decoder drops nothing in training (see local-attention.ts), and windows and grids of any size are an addition.
  */
-import * as tf from "@tensorflow/tfjs";
+import type * as tf from "@tensorflow/tfjs";
 import {
-  applyLayerNorm,
-  applyLinear,
-  applyPatchEmbed,
   applyTransformer,
   type BlockParams,
-  buffer,
+  decoderInput,
   type EncodeOptions,
-  gatherAny,
-  initLayerNorm,
-  initLinear,
-  initPatchEmbed,
-  initTransformer,
-  type LayerNormParams,
-  type LinearParams,
+  embedPatches,
+  encodeTokens,
+  encodeVisible,
+  initMaskedAutoencoder,
   type Mask,
+  type MaskedAutoencoderParams,
   type Method,
   mse,
-  normal,
   normaliseJoint,
-  type PatchEmbedParams,
-  parameter,
   patchify,
-  prependToken,
+  predictPatches,
   type Random,
   type ReconstructOptions,
   randomMask,
-  restoreRows,
-  sinCos2d,
   takeRows,
   timeFrequencyMask,
-  withClassToken,
 } from "@unmask/core";
 import { z } from "zod";
 import { type AudioInput, audioGrid, audioInputShape, sizeSchema, spectrogramTensor } from "../batch.js";
@@ -121,24 +110,8 @@ const presets = {
   "large-local": { ...encoderSizes.large, ...local },
 } satisfies Record<string, Partial<AudioMaeConfig>>;
 
-export interface AudioMaeParams {
-  /** [1, 1, D] */
-  readonly cls_token: tf.Variable;
-  /** [1, 1 + N, D], frozen; the row of the class token is zero. */
-  readonly pos_embed: tf.Variable;
-  /** [1, 1, decoder D] */
-  readonly mask_token: tf.Variable;
-  /** [1, 1 + N, decoder D], frozen. */
-  readonly decoder_pos_embed: tf.Variable;
-  readonly patch_embed: PatchEmbedParams;
-  readonly blocks: readonly BlockParams[];
-  readonly norm: LayerNormParams;
-  readonly decoder_embed: LinearParams;
-  /** With `decoder: "local"` those of local-attention.ts. */
-  readonly decoder_blocks: readonly BlockParams[] | readonly LocalBlockParams[];
-  readonly decoder_norm: LayerNormParams;
-  readonly decoder_pred: LinearParams;
-}
+/** With `decoder: "local"` the decoder's blocks are those of local-attention.ts. */
+export type AudioMaeParams = MaskedAutoencoderParams<readonly BlockParams[] | readonly LocalBlockParams[]>;
 
 export interface AudioMaeBatch {
   /** [B, frames, bands, channels], normalised. */
@@ -147,29 +120,13 @@ export interface AudioMaeBatch {
 }
 
 function init(config: AudioMaeConfig, random: Random): AudioMaeParams {
-  const { patchSize, channels, width, depth, mlpRatio, qkvBias, decoderWidth, decoderDepth } = config;
+  const { mlpRatio, decoderWidth: width, decoderHeads: heads } = config;
   const [times, frequencies] = audioGrid("audio-mae", config);
   const grid: [number, number] = config.positions === "aligned" ? [times, frequencies] : [frequencies, times];
-  const table = (of: number) => buffer(sinCos2d(grid, of, { cls: true }).expandDims(0));
-  const bias = qkvBias ? "all" : "none";
-  const hidden = hiddenWidth(decoderWidth, mlpRatio);
-  const localBlock = { width: decoderWidth, hidden, heads: config.decoderHeads };
-  return {
-    cls_token: parameter(normal(0.02)([1, 1, width], random)),
-    pos_embed: table(width),
-    mask_token: parameter(normal(0.02)([1, 1, decoderWidth], random)),
-    decoder_pos_embed: table(decoderWidth),
-    patch_embed: initPatchEmbed(random, { patch: patchSize, channels, width }),
-    blocks: initTransformer(random, depth, { width, hidden: hiddenWidth(width, mlpRatio), qkvBias: bias }),
-    norm: initLayerNorm(width),
-    decoder_embed: initLinear(random, width, decoderWidth),
-    decoder_blocks:
-      config.decoder === "local"
-        ? Array.from({ length: decoderDepth }, () => initLocalBlock(random, localBlock))
-        : initTransformer(random, decoderDepth, { width: decoderWidth, hidden, qkvBias: bias }),
-    decoder_norm: initLayerNorm(decoderWidth),
-    decoder_pred: initLinear(random, decoderWidth, patchSize[0] * patchSize[1] * channels),
-  };
+  const shape = { ...config, grid, decoderMlpRatio: mlpRatio };
+  if (config.decoder === "global") return initMaskedAutoencoder(random, shape);
+  const localBlock = { width, hidden: hiddenWidth(width, mlpRatio), heads };
+  return initMaskedAutoencoder(random, shape, () => initLocalBlock(random, localBlock));
 }
 
 function prepare(config: AudioMaeConfig, samples: readonly AudioSample[], random: Random): AudioMaeBatch {
@@ -192,52 +149,13 @@ function loss(params: AudioMaeParams, config: AudioMaeConfig, { spectrograms, ma
   const latent = encodeVisible(params, config, patches, mask);
   const masked = takeRows(decoded(params, config, latent, mask), mask.masked); // [B, N - K, decoder D]
   const target = patchTarget(config, takeRows(patches, mask.masked));
-  return { total: mse(predict(params, config, masked), target) };
-}
-
-/** Patches to tokens, each with its position: [B, K, P] and the places of the K patches, all in order by default -> [B, K, D]. */
-export function embedPatches(params: AudioMaeParams, patches: tf.Tensor, places?: Int32Array): tf.Tensor3D {
-  const tokens = applyPatchEmbed(params.patch_embed, patches);
-  const [, length, width] = params.pos_embed.shape as [number, number, number];
-  const table = params.pos_embed.slice([0, 1, 0], [1, length - 1, width]);
-  if (places === undefined) return tf.add(tokens, table);
-  return tf.add(tokens, gatherAny(table.reshape([length - 1, width]), places).reshape(tokens.shape));
-}
-
-/** Class token in front, all blocks, final norm: [B, K, D] -> [B, 1 + K, D] */
-function encodeTokens(params: AudioMaeParams, { heads, epsilon }: AudioMaeConfig, tokens: tf.Tensor3D) {
-  const cls = tf.add(params.cls_token, params.pos_embed.slice([0, 0, 0], [1, 1, -1])); // its position is a row of zeros
-  const encoded = applyTransformer(params.blocks, prependToken(cls, tokens), { heads, epsilon });
-  return applyLayerNorm(params.norm, encoded, epsilon) as tf.Tensor3D;
-}
-
-/** The encoder on visible patches only: all patches [B, N, P] -> [B, 1 + K, D], class token first. */
-export function encodeVisible(
-  params: AudioMaeParams,
-  config: AudioMaeConfig,
-  patches: tf.Tensor3D,
-  mask: Mask,
-): tf.Tensor3D {
-  return encodeTokens(params, config, embedPatches(params, takeRows(patches, mask.keep), mask.keep));
-}
-
-/** What the decoder's blocks see: every token in its place with its position; local blocks see no class token. */
-export function decoderInput(
-  params: AudioMaeParams,
-  { decoder }: AudioMaeConfig,
-  latent: tf.Tensor,
-  mask: Mask,
-): tf.Tensor3D {
-  const visible = applyLinear(params.decoder_embed, latent);
-  const all = restoreRows(visible, params.mask_token, withClassToken(mask));
-  const tokens = tf.add(all, params.decoder_pos_embed) as tf.Tensor3D; // [B, 1 + N, decoder D]
-  return decoder === "local" ? tokens.slice([0, 1, 0]) : tokens;
+  return { total: mse(predictPatches(params, config, masked), target) };
 }
 
 /** The tokens of all patches after the decoder's blocks: [B, 1 + K, D] -> [B, N, decoder D] */
 function decoded(params: AudioMaeParams, config: AudioMaeConfig, latent: tf.Tensor, mask: Mask): tf.Tensor3D {
   const { decoderHeads: heads, epsilon, windowSize: window } = config;
-  const input = decoderInput(params, config, latent, mask);
+  const input = audioDecoderInput(params, config, latent, mask);
   if (config.decoder === "local") {
     const grid = audioGrid("audio-mae", config);
     const blocks = params.decoder_blocks as readonly LocalBlockParams[];
@@ -247,19 +165,25 @@ function decoded(params: AudioMaeParams, config: AudioMaeConfig, latent: tf.Tens
   return applyTransformer(blocks, input, { heads, epsilon }).slice([0, 1, 0]) as tf.Tensor3D;
 }
 
+/** What the decoder's blocks see: every token in its place with its position; local blocks see no class token. */
+export function audioDecoderInput(
+  params: AudioMaeParams,
+  { decoder }: AudioMaeConfig,
+  latent: tf.Tensor,
+  mask: Mask,
+): tf.Tensor3D {
+  const tokens = decoderInput(params as MaskedAutoencoderParams, latent, mask); // [B, 1 + N, decoder D]
+  return decoder === "local" ? tokens.slice([0, 1, 0]) : tokens;
+}
+
 /** Predictions at every place: [B, 1 + K, D] -> [B, N, P] */
-export function decodeAll(
+export function decodeSpectrogram(
   params: AudioMaeParams,
   config: AudioMaeConfig,
   latent: tf.Tensor,
   mask: Mask,
 ): tf.Tensor3D {
-  return predict(params, config, decoded(params, config, latent, mask));
-}
-
-function predict(params: AudioMaeParams, { epsilon }: AudioMaeConfig, tokens: tf.Tensor): tf.Tensor3D {
-  const normed = applyLayerNorm(params.decoder_norm, tokens, epsilon);
-  return applyLinear(params.decoder_pred, normed) as tf.Tensor3D;
+  return predictPatches(params, config, decoded(params, config, latent, mask));
 }
 
 /** What is predicted: the patches themselves, or each with its own mean and deviation taken out. [B, N, P] */
@@ -286,7 +210,7 @@ function reconstruct(
   options: ReconstructOptions = {},
 ): AudioReconstruction {
   const patches = patchify(spectrograms, config.patchSize);
-  const prediction = decodeAll(params, config, encodeVisible(params, config, patches, mask), mask);
+  const prediction = decodeSpectrogram(params, config, encodeVisible(params, config, patches, mask), mask);
   const predicted = { patches, prediction, mask, normalised: config.normalisePatches };
   return reconstruction(config, predicted, options);
 }

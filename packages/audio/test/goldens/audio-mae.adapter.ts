@@ -3,6 +3,8 @@ import * as tf from "@tensorflow/tfjs";
 import {
   bindModel,
   createRandom,
+  embedPatches,
+  encodeVisible,
   type Mask,
   maskedFlags,
   maskFromFlags,
@@ -18,11 +20,9 @@ import { type Golden, type GoldenAdapter, type GoldenResult, given, type Values 
 import { audioGrid } from "../../src/batch.js";
 import {
   type AudioMaeConfig,
+  audioDecoderInput,
   audioMae,
-  decodeAll,
-  decoderInput,
-  embedPatches,
-  encodeVisible,
+  decodeSpectrogram,
   patchTarget,
 } from "../../src/methods/audio-mae.js";
 
@@ -91,8 +91,8 @@ function run(golden: Golden): GoldenResult {
     outputs: new Map<string, Values>([
       ["tokens_with_pos", embedPatches(params, patches)],
       ["latent", latent],
-      ["decoder_input", decoderInput(params, config, latent, mask)],
-      ["pred", decodeAll(params, config, latent, mask)],
+      ["decoder_input", audioDecoderInput(params, config, latent, mask)],
+      ["pred", decodeSpectrogram(params, config, latent, mask)],
       ["target", patchTarget(config, patches)],
       ["mask", maskedFlags(mask)],
       ["ids_restore", mask.restore],

@@ -5,6 +5,8 @@ export * from "./conv.js";
 export * from "./init.js";
 export * from "./layer-norm.js";
 export * from "./linear.js";
+export * from "./masked-autoencoder.js";
 export * from "./mlp.js";
 export * from "./patch-embed.js";
 export * from "./transformer.js";
+export * from "./transformer-config.js";

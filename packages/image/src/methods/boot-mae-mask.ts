@@ -1,14 +1,7 @@
 /** Which patches BootMAE hides, and how much each of them counts. */
 import * as tf from "@tensorflow/tfjs";
-import {
-  blockMask,
-  type Mask,
-  maskedFlags,
-  maskFromOrders,
-  patchGrid,
-  type Random,
-  visibleCount,
-} from "@unmask/core";
+import { blockMask, type Mask, maskedFlags, maskFromOrders, type Random, visibleCount } from "@unmask/core";
+import { imageGrid } from "../batch.js";
 
 export interface MaskConfig {
   readonly imageSize: readonly [number, number];
@@ -24,7 +17,7 @@ export interface MaskConfig {
  * inside are seen too; the first of the order are visible.
  */
 export function drawMask(config: MaskConfig, batch: number, random: Random): Mask {
-  const grid = patchGrid(config.imageSize, config.patchSize) as [number, number];
+  const grid = imageGrid(config);
   const tokens = grid[0] * grid[1];
   const kept = visibleCount("boot-mae", tokens, config.maskRatio);
   const patches = (part: number) => Math.max(1, Math.round(part * tokens));
@@ -47,7 +40,7 @@ export function patchWeights(
   { imageSize, patchSize, weightMask }: Pick<MaskConfig, "imageSize" | "patchSize" | "weightMask">,
   mask: Mask,
 ): tf.Tensor2D {
-  const [rows, columns] = patchGrid(imageSize, patchSize) as [number, number];
+  const [rows, columns] = imageGrid({ imageSize, patchSize });
   const flags = maskedFlags(mask);
   const hidden = (b: number, row: number, column: number) =>
     row >= 0 && row < rows && column >= 0 && column < columns

@@ -42,7 +42,6 @@ import {
   normaliseLayer,
   type PatchEmbedParams,
   parameter,
-  patchGrid,
   patchify,
   prependToken,
   type Random,
@@ -58,7 +57,7 @@ import {
   xavierUniform,
 } from "@unmask/core";
 import { z } from "zod";
-import { type ImageInput, imageInputShape, imageTensor } from "../batch.js";
+import { type ImageInput, imageGrid, imageInputShape, imageTensor } from "../batch.js";
 import { poolTokens } from "../pool.js";
 import { type ImageReconstruction, reconstruction } from "../reconstruction.js";
 import type { ImageSample } from "../sample.js";
@@ -177,7 +176,7 @@ export interface BootMaeBatch {
 
 function init(config: BootMaeConfig, random: Random): BootMaeParams {
   const { patchSize, channels, width, depth, heads, mlpRatio, decoderWidth, decoderDepth, qkvBias } = config;
-  const grid = patchGrid(config.imageSize, patchSize) as [number, number];
+  const grid = imageGrid(config);
   const table = (tokenWidth: number) =>
     buffer(sinCos2d(grid, tokenWidth, { order: "row-first", cls: true }).expandDims(0));
   const shape = { heads, mlpRatio, qkvBias, context: width };
@@ -301,7 +300,7 @@ export function decodePixels(
 ): tf.Tensor3D {
   const { down, mask_token, de_pos_embed, decode_blocks, decode_norm, lm_head } = params;
   const { epsilon, patchSize } = config;
-  const [rows, columns] = patchGrid(config.imageSize, patchSize) as [number, number];
+  const [rows, columns] = imageGrid(config);
   const start = decoderInput(applyLinear(down, latent), mask_token, de_pos_embed, mask);
   const tokens = applyLayerNorm(decode_norm, decode(decode_blocks, config, start, low), epsilon);
   const map = tokens.slice([0, 1, 0]).reshape([mask.batch, rows, columns, config.decoderWidth]);

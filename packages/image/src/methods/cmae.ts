@@ -37,10 +37,8 @@ import {
   maskFromFlags,
   maskFromNoise,
   normal,
-  normaliseJoint,
   type PatchEmbedParams,
   parameter,
-  patchGrid,
   patchify,
   prependToken,
   type Random,
@@ -60,7 +58,8 @@ import {
 } from "../augment/augmentations.js";
 import { type RecipeConfig, recipeColours, recipeShape } from "../augment/recipe.js";
 import { resample } from "../augment/resample.js";
-import { type ImageInput, imageInputShape, imageTensor } from "../batch.js";
+import { type ImageInput, imageGrid, imageInputShape, imageTensor } from "../batch.js";
+import { pixelTarget } from "../pixel-target.js";
 import { poolTokens } from "../pool.js";
 import { type ImageReconstruction, reconstruction } from "../reconstruction.js";
 import type { ImageSample } from "../sample.js";
@@ -172,7 +171,7 @@ export interface CmaeBatch {
 
 function init(config: CmaeConfig, random: Random): CmaeParams {
   const { patchSize, channels, width, projectionHidden, projectionWidth } = config;
-  const grid = patchGrid(config.imageSize, patchSize) as [number, number];
+  const grid = imageGrid(config);
   cells(config); // names a grid that they do not fit
   const encoder = {
     cls_token: parameter(normal(0.02)([1, 1, width], random)),
@@ -194,7 +193,7 @@ function init(config: CmaeConfig, random: Random): CmaeParams {
 
 function initDecoder(config: CmaeConfig, random: Random, depth: number, out: number): DecoderParams {
   const { width, decoderWidth } = config;
-  const grid = patchGrid(config.imageSize, config.patchSize) as [number, number];
+  const grid = imageGrid(config);
   return {
     decoder_embed: initLinear(random, width, decoderWidth),
     mask_token: parameter(normal(0.02)([1, 1, decoderWidth], random)),
@@ -244,7 +243,7 @@ function prepare(config: CmaeConfig, samples: readonly ImageSample[], random: Ra
 
 /** Rows and columns of the squares that are hidden whole. */
 function cells({ imageSize, patchSize, cellSize }: CmaeConfig): [number, number] {
-  const grid = patchGrid(imageSize, patchSize) as [number, number];
+  const grid = imageGrid({ imageSize, patchSize });
   expect(
     grid.every((side) => side % cellSize === 0),
     `cmae: cellSize ${cellSize} does not divide a grid of ${grid.join("x")} patches; use one that does, such as 1`,
@@ -343,10 +342,6 @@ export function decode(
   });
   const normed = applyLayerNorm(params.ln1, tokens.slice([0, 1, 0]), epsilon);
   return applyLinear(params.decoder_pred, normed) as tf.Tensor3D;
-}
-
-function pixelTarget({ normalisePixels }: CmaeConfig, patches: tf.Tensor3D): tf.Tensor3D {
-  return normalisePixels ? (normaliseJoint(patches) as tf.Tensor3D) : patches;
 }
 
 function afterUpdate(params: CmaeParams, { momentum }: CmaeConfig): void {

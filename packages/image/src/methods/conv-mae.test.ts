@@ -10,13 +10,13 @@ import {
 } from "@unmask/core";
 import { contractSuite, onEveryEngine } from "@unmask/testing";
 import { expect, it } from "vitest";
+import { pixelTarget } from "../pixel-target.js";
 import type { ImageSample } from "../sample.js";
 import {
   type ConvMaeBatch,
   type ConvMaeConfig,
   type ConvMaeParams,
   convMae,
-  convMaeTarget,
   decodeConvAll,
   encodeConv,
 } from "./conv-mae.js";
@@ -62,7 +62,7 @@ await contractSuite({
     const noise = tf.mul(tf.tensor(random.normals(prediction.size), prediction.shape), visible);
     return maskedMse(
       tf.add(prediction, noise),
-      convMaeTarget(config, patchify(images, config.patchSize)),
+      pixelTarget(config, patchify(images, config.patchSize)),
       mask,
     );
   },

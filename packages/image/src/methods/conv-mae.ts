@@ -37,9 +37,7 @@ import {
   maskedFlags,
   mse,
   normal,
-  normaliseJoint,
   parameter,
-  patchGrid,
   patchify,
   type Random,
   type ReconstructOptions,
@@ -50,8 +48,9 @@ import {
   xavierUniform,
 } from "@unmask/core";
 import { z } from "zod";
-import { type ImageInput, imageInputShape, imageTensor } from "../batch.js";
+import { type ImageInput, imageGrid, imageInputShape, imageTensor } from "../batch.js";
 import { type ActivePlaces, activePlaces } from "../nn/feature-map.js";
+import { pixelTarget } from "../pixel-target.js";
 import { poolPlaces } from "../pool.js";
 import { type ImageReconstruction, reconstruction } from "../reconstruction.js";
 import type { ImageSample } from "../sample.js";
@@ -204,7 +203,7 @@ function initConvEncoder(config: ConvMaeConfig, random: Random): ConvMaeEncoderP
     patch_embed4: initLinear(random, width, width),
     stage1_output_decode: output(first, 4),
     stage2_output_decode: output(second, 2),
-    pos_embed: buffer(sinCos2d(tokenGrid(config), width).expandDims(0)),
+    pos_embed: buffer(sinCos2d(imageGrid(config), width).expandDims(0)),
     blocks1: stage(0),
     blocks2: stage(1),
     blocks3: initTransformer(random, depth, {
@@ -235,7 +234,7 @@ function initDecoder(config: ConvMaeConfig, random: Random): ConvMaeDecoderParam
   return {
     decoder_embed: initLinear(random, width, decoderWidth),
     mask_token: parameter(normal(0.02)([1, 1, decoderWidth], random)),
-    decoder_pos_embed: buffer(sinCos2d(tokenGrid(config), decoderWidth).expandDims(0)),
+    decoder_pos_embed: buffer(sinCos2d(imageGrid(config), decoderWidth).expandDims(0)),
     decoder_blocks: initTransformer(random, decoderDepth, {
       width: decoderWidth,
       hidden: hiddenWidth(decoderWidth, config.decoderMlpRatio),
@@ -247,25 +246,17 @@ function initDecoder(config: ConvMaeConfig, random: Random): ConvMaeDecoderParam
 }
 
 function prepare(config: ConvMaeConfig, samples: readonly ImageSample[], random: Random): ConvMaeBatch {
-  const [rows, columns] = tokenGrid(config);
+  const [rows, columns] = imageGrid(config);
   const mask = randomMask({ batch: samples.length, tokens: rows * columns, ratio: config.maskRatio }, random);
   return { images: imageTensor(config, samples), mask };
 }
 
 function loss(params: ConvMaeParams, config: ConvMaeConfig, { images, mask }: ConvMaeBatch) {
   const target = constant(() =>
-    convMaeTarget(config, takeRows(patchify(images, config.patchSize), mask.masked)),
+    pixelTarget(config, takeRows(patchify(images, config.patchSize), mask.masked)),
   );
   const { latent } = encodeConv(params, config, images, mask);
   return { total: mse(decodeMasked(params, config, latent, mask), target) };
-}
-
-/** What is predicted: the patches themselves, or each with its own mean and deviation taken out. [B, N, P] */
-export function convMaeTarget(
-  { normalisePixels }: Pick<ConvMaeConfig, "normalisePixels">,
-  patches: tf.Tensor3D,
-): tf.Tensor3D {
-  return normalisePixels ? (normaliseJoint(patches) as tf.Tensor3D) : patches;
 }
 
 /** What the encoder says of an image and on the way. */
@@ -283,7 +274,7 @@ export function encodeConv(
   images: tf.Tensor4D,
   mask?: Mask,
 ): ConvEncoded {
-  const [rows, columns] = tokenGrid(config);
+  const [rows, columns] = imageGrid(config);
   const [batch, tokens] = [images.shape[0], rows * columns];
   const visible = mask && activePlaces(tf.sub(1, tf.tensor4d(maskedFlags(mask), [batch, rows, columns, 1])));
   const kept = (map: tf.Tensor) => {
@@ -387,9 +378,6 @@ function reconstruct(
 }
 
 /** Rows and columns of patches. */
-const tokenGrid = ({ imageSize, patchSize }: Pick<ConvMaeConfig, "imageSize" | "patchSize">) =>
-  patchGrid(imageSize, patchSize) as [number, number];
-
 export const convMae = {
   id: "conv-mae",
   modality: "image",

@@ -40,7 +40,6 @@ import {
   normaliseLayer,
   type PatchEmbedParams,
   parameter,
-  patchGrid,
   patchify,
   prependToken,
   type Random,
@@ -50,7 +49,7 @@ import {
   takeRows,
 } from "@unmask/core";
 import { z } from "zod";
-import { type ImageInput, imageInputShape, imageTensor } from "../batch.js";
+import { type ImageInput, imageGrid, imageInputShape, imageTensor } from "../batch.js";
 import { poolTokens } from "../pool.js";
 import type { ImageSample } from "../sample.js";
 import { teacherTokens } from "../teacher-tokens.js";
@@ -124,7 +123,7 @@ function init(config: HybridDistillationConfig, random: Random): HybridDistillat
     relationLayer <= depth,
     `hybrid-distillation: relationLayer ${relationLayer} of a student of ${depth} blocks; choose one of 1 to ${depth}`,
   );
-  const grid = tokenGrid(config);
+  const grid = imageGrid(config);
   return {
     cls_token: parameter(normal(0.02)([1, 1, width], random)),
     pos_embed: buffer(sinCos2d(grid, width, { cls: true }).expandDims(0)),
@@ -145,7 +144,7 @@ function prepare(
   random: Random,
   { contrastive, mae }: Teachers,
 ): HybridDistillationBatch {
-  const [rows, columns] = tokenGrid(config);
+  const [rows, columns] = imageGrid(config);
   const tokens = rows * columns;
   const relations = modelRelations("hybrid-distillation", mae!, samples, config.teacherLayer);
   expect(
@@ -196,7 +195,7 @@ export function encodeDropping(
 ): Dropped {
   const { blocks, norm } = params;
   const { heads, epsilon, activation, depth, relationLayer = Math.max(1, depth - 1) } = config;
-  const [batch, [rows, columns]] = [images.shape[0], tokenGrid(config)];
+  const [batch, [rows, columns]] = [images.shape[0], imageGrid(config)];
   const steps = dropBlocks(config);
   let places: Int32Array = Int32Array.from(
     { length: batch * rows * columns },
@@ -301,9 +300,6 @@ function encode(
   );
   return poolTokens(applyLayerNorm(params.norm, encoded, epsilon) as tf.Tensor3D, pool);
 }
-
-const tokenGrid = ({ imageSize, patchSize }: Pick<HybridDistillationConfig, "imageSize" | "patchSize">) =>
-  patchGrid(imageSize, patchSize) as [number, number];
 
 export const hybridDistillation = {
   id: "hybrid-distillation",

@@ -2,6 +2,8 @@ import * as tf from "@tensorflow/tfjs";
 import {
   createModel,
   createRandom,
+  decodeAll,
+  encodeVisible,
   type Model,
   maskedFlags,
   maskedMse,
@@ -10,16 +12,9 @@ import {
 } from "@unmask/core";
 import { contractSuite, onEveryEngine } from "@unmask/testing";
 import { expect, it } from "vitest";
+import { pixelTarget } from "../pixel-target.js";
 import type { ImageSample } from "../sample.js";
-import {
-  decodeAll,
-  encodeVisible,
-  type MaeBatch,
-  type MaeConfig,
-  type MaeParams,
-  mae,
-  pixelTarget,
-} from "./mae.js";
+import { type MaeBatch, type MaeConfig, type MaeParams, mae } from "./mae.js";
 
 const config = {
   imageSize: [12, 16],

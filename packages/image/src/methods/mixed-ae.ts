@@ -22,7 +22,10 @@ import {
   applyTransformer,
   type BlockParams,
   constant,
+  decodeAll,
+  decodeMasked,
   type EncodeOptions,
+  embedPatches,
   expect,
   gatherAny,
   initLinear,
@@ -42,7 +45,8 @@ import {
   takeRows,
 } from "@unmask/core";
 import { z } from "zod";
-import { type ImageInput, imageInputShape, imageTensor } from "../batch.js";
+import { type ImageInput, imageGrid, imageInputShape, imageTensor } from "../batch.js";
+import { pixelTarget } from "../pixel-target.js";
 import { poolTokens } from "../pool.js";
 import { type ImageReconstruction, reconstruction } from "../reconstruction.js";
 import type { ImageSample } from "../sample.js";
@@ -53,7 +57,7 @@ import {
   type EncoderConfig,
   encoderShape,
 } from "../transformer-config.js";
-import { decodeAll, decodeMasked, embedPatches, type MaeParams, mae, maeGrid, pixelTarget } from "./mae.js";
+import { type MaeParams, mae } from "./mae.js";
 
 export interface MixedAeConfig extends ImageInput, EncoderConfig, DecoderConfig {
   readonly mixed: number;
@@ -98,7 +102,7 @@ export interface MixedAeBatch {
 
 function init(config: MixedAeConfig, random: Random): MixedAeParams {
   const { width, mixed, segments, recognitionWidth } = config;
-  const [rows, columns] = maeGrid(config);
+  const [rows, columns] = imageGrid(config);
   expect(
     (rows * columns) % mixed === 0 && rows * columns > mixed,
     `mixed-ae: ${rows * columns} patches cannot be shared by ${mixed} images; choose mixed among their proper divisors`,
@@ -113,7 +117,7 @@ function init(config: MixedAeConfig, random: Random): MixedAeParams {
 function prepare(config: MixedAeConfig, samples: readonly ImageSample[], random: Random): MixedAeBatch {
   const groups = Math.ceil(samples.length / config.mixed);
   const members = Array.from({ length: groups * config.mixed }, (_, i) => samples[i % samples.length]!);
-  const [rows, columns] = maeGrid(config);
+  const [rows, columns] = imageGrid(config);
   const orders = new Int32Array(groups * rows * columns);
   for (let group = 0; group < groups; group++)
     orders.set(random.permutation(rows * columns), group * rows * columns);

@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import {
   createModel,
   createRandom,
+  encodeVisible,
   flatten,
   maskedFlags,
   patchify,
@@ -13,7 +14,7 @@ import { contractSuite, onEveryEngine } from "@unmask/testing";
 import { describe, expect, it } from "vitest";
 import { arrayImages } from "../read/array-images.js";
 import type { ImageSample } from "../sample.js";
-import { encodeVisible, type MaeParams, mae } from "./mae.js";
+import { type MaeParams, mae } from "./mae.js";
 import { mimicLoss, mrMae } from "./mr-mae.js";
 import { vit } from "./vit.js";
 

@@ -18,7 +18,9 @@ import {
   applyLinear,
   constant,
   cosine,
+  decodeAll,
   type EncodeOptions,
+  encodeVisible,
   expect,
   initLinear,
   type LinearParams,
@@ -34,7 +36,8 @@ import {
   takeRows,
 } from "@unmask/core";
 import { z } from "zod";
-import { imageInputShape } from "../batch.js";
+import { imageGrid, imageInputShape } from "../batch.js";
+import { pixelTarget } from "../pixel-target.js";
 import type { ImageReconstruction } from "../reconstruction.js";
 import type { ImageSample } from "../sample.js";
 import { teacherTokens } from "../teacher-tokens.js";
@@ -48,7 +51,7 @@ import {
   decodeConvAll,
   encodeConv,
 } from "./conv-mae.js";
-import { decodeAll, encodeVisible, type MaeParams, mae, maeGrid, pixelTarget } from "./mae.js";
+import { type MaeParams, mae } from "./mae.js";
 
 export interface MrMaeConfig extends ConvMaeConfig {
   readonly encoder: "vit" | "conv";
@@ -119,7 +122,7 @@ function prepare(
 ): MrMaeBatch {
   const batch = mae.prepare(config, samples, random);
   if (teacher === undefined) return batch;
-  const [rows, columns] = maeGrid(config);
+  const [rows, columns] = imageGrid(config);
   const shape = { tokens: rows * columns, width: config.teacherWidth, key: "teacherWidth" };
   return { ...batch, teacher: teacherTokens("mr-mae", teacher, samples, shape) };
 }

@@ -38,10 +38,8 @@ import {
   maskFromNoise,
   mse,
   normal,
-  normaliseJoint,
   type PatchEmbedParams,
   parameter,
-  patchGrid,
   patchify,
   prependToken,
   type Random,
@@ -49,7 +47,8 @@ import {
   sinCos2d,
 } from "@unmask/core";
 import { z } from "zod";
-import { type ImageInput, imageInputShape, imageTensor } from "../batch.js";
+import { type ImageInput, imageGrid, imageInputShape, imageTensor } from "../batch.js";
+import { pixelTarget } from "../pixel-target.js";
 import { poolTokens } from "../pool.js";
 import { type ImageReconstruction, reconstruction } from "../reconstruction.js";
 import type { ImageSample } from "../sample.js";
@@ -112,7 +111,7 @@ export interface SaimBatch {
 
 function init(config: SaimConfig, random: Random): SaimParams {
   const { patchSize, channels, width, depth, queryDepth = depth, blurSize, blurSigma } = config;
-  const grid = patchGrid(config.imageSize, patchSize) as [number, number];
+  const grid = imageGrid(config);
   expect(
     depth % queryDepth === 0,
     `saim: queryDepth ${queryDepth} does not divide depth ${depth}; the query stream has a block after every so many of the encoder`,
@@ -157,7 +156,7 @@ function gaussian(size: number, sigma: number): tf.Tensor4D {
 }
 
 function prepare(config: SaimConfig, samples: readonly ImageSample[], random: Random): SaimBatch {
-  const [rows, columns] = patchGrid(config.imageSize, config.patchSize) as [number, number];
+  const [rows, columns] = imageGrid(config);
   return { images: imageTensor(config, samples), noise: random.uniforms(samples.length * rows * columns) };
 }
 
@@ -258,7 +257,7 @@ export function blur({ gaussian_blur }: SaimParams, images: tf.Tensor4D): tf.Ten
 /** [B, N, P] */
 export function blurredTarget(params: SaimParams, config: SaimConfig, images: tf.Tensor4D): tf.Tensor3D {
   const patches = patchify(blur(params, images), config.patchSize);
-  return config.normalisePixels ? (normaliseJoint(patches) as tf.Tensor3D) : patches;
+  return pixelTarget(config, patches);
 }
 
 function encode(

@@ -3,6 +3,9 @@ import * as tf from "@tensorflow/tfjs";
 import {
   applyLinear,
   createRandom,
+  decodeAll,
+  embedPatches,
+  encodeVisible,
   type Mask,
   maskedFlags,
   maskFromNoise,
@@ -20,7 +23,7 @@ import {
   importHuggingFaceMae,
   importHuggingFaceVit,
 } from "../../src/checkpoints/hugging-face.js";
-import { decodeAll, embedPatches, encodeVisible, type MaeParams, mae } from "../../src/methods/mae.js";
+import { type MaeParams, mae } from "../../src/methods/mae.js";
 import { vit, vitFeatures, vitTokens } from "../../src/methods/vit.js";
 import { gradientsOf, images } from "./support.js";
 

@@ -4,6 +4,10 @@ import {
   applyLinear,
   bindModel,
   createRandom,
+  decodeAll,
+  decoderInput,
+  embedPatches,
+  encodeVisible,
   maskedFlags,
   maskFromNoise,
   patchify,
@@ -14,18 +18,10 @@ import {
   writeParameters,
 } from "@unmask/core";
 import { type Golden, type GoldenAdapter, type GoldenResult, given, type Values } from "@unmask/testing";
-import {
-  decodeAll,
-  decoderInput,
-  embedPatches,
-  encodeVisible,
-  type MaeBatch,
-  type MaeConfig,
-  mae,
-  maeGrid,
-  pixelTarget,
-} from "../../src/methods/mae.js";
+import { imageGrid } from "../../src/batch.js";
+import { type MaeBatch, type MaeConfig, mae } from "../../src/methods/mae.js";
 import { vit, vitFeatures } from "../../src/methods/vit.js";
+import { pixelTarget } from "../../src/pixel-target.js";
 import { gradientsOf, images, maeConfig } from "./support.js";
 
 function maeBatch(config: MaeConfig, pixels: tf.Tensor4D, noise: Float32Array): MaeBatch {
@@ -45,7 +41,7 @@ function maeOutputs(
   );
   const prediction = decodeAll(params, config, latent, mask);
   const target = pixelTarget(config, patches);
-  const reconstructed = unpatchify(prediction, maeGrid(config), config.patchSize);
+  const reconstructed = unpatchify(prediction, imageGrid(config), config.patchSize);
   const order = Float32Array.from(mask.restore);
   for (let b = 0; b < mask.batch; b++)
     for (let i = 0; i < mask.tokens; i++) order[b * mask.tokens + mask.restore[b * mask.tokens + i]!] = i;

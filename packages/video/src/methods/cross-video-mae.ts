@@ -16,12 +16,17 @@ import * as tf from "@tensorflow/tfjs";
 import {
   applyLinear,
   buffer,
+  decodeMasked as decodeFrames,
   type EncodeOptions,
+  encodeVisible as encodeFrames,
   flatten,
   initLinear,
+  initMaskedAutoencoder,
   type LinearParams,
   type LossTerms,
   type Mask,
+  type MaskedAutoencoderInit,
+  type MaskedAutoencoderParams,
   type Method,
   mse,
   normaliseJoint,
@@ -35,13 +40,6 @@ import {
 import { z } from "zod";
 import { changeClip, drawClipChange } from "../augment/colour.js";
 import { count, cubeGrid, cubeOf, trainingTensor } from "../batch.js";
-import {
-  encodeFrames,
-  type FrameMaeConfig,
-  type FrameMaeParams,
-  frameLoss,
-  initFrameMae,
-} from "../frame-mae.js";
 import { drawClipMask } from "../masks.js";
 import { cubePixels, type VideoReconstruction, videoReconstruction } from "../reconstruction.js";
 import type { VideoSample } from "../sample.js";
@@ -121,7 +119,7 @@ interface ProjectorParams {
 export interface CrossVideoMaeParams {
   readonly video: VideoMaeParams;
   /** Under MAE's names. */
-  readonly frames: FrameMaeParams;
+  readonly frames: MaskedAutoencoderParams;
   readonly video_projector: ProjectorParams;
   readonly frame_projector: ProjectorParams;
 }
@@ -142,7 +140,7 @@ function init(config: CrossVideoMaeConfig, random: Random): CrossVideoMaeParams 
     fc1: initLinear(random, from, projectionHidden),
     fc2: initLinear(random, projectionHidden, projectionWidth),
   });
-  const frames = initFrameMae(frameConfig(config), random);
+  const frames = initMaskedAutoencoder(random, frameConfig(config));
   return {
     video: videoMae.init(config, random),
     frames: config.freezeFrames ? frozen(frames) : frames,
@@ -151,26 +149,27 @@ function init(config: CrossVideoMaeConfig, random: Random): CrossVideoMaeParams 
   };
 }
 
-function frozen(frames: FrameMaeParams): FrameMaeParams {
+function frozen(frames: MaskedAutoencoderParams): MaskedAutoencoderParams {
   const freeze = (node: unknown): unknown => {
     if (node instanceof tf.Variable) return node.trainable ? buffer(node.clone()) : node;
     if (Array.isArray(node)) return node.map(freeze);
     return Object.fromEntries(Object.entries(node as object).map(([key, child]) => [key, freeze(child)]));
   };
-  const still = freeze(frames) as FrameMaeParams;
+  const still = freeze(frames) as MaskedAutoencoderParams;
   for (const variable of flatten(frames).values()) if (variable.trainable) variable.dispose();
   return still;
 }
 
-function frameConfig(config: CrossVideoMaeConfig): FrameMaeConfig {
+function frameConfig(config: CrossVideoMaeConfig): MaskedAutoencoderInit {
   const [, rows, columns] = cubeGrid("cross-video-mae", config);
   const { patchSize, channels, epsilon } = config;
   return {
-    ...{ grid: [rows, columns], patchSize, channels, epsilon },
-    ...{ width: config.frameWidth, depth: config.frameDepth, heads: config.frameHeads },
+    ...{ grid: [rows, columns], patchSize, channels, epsilon, qkvBias: true },
+    ...{ width: config.frameWidth, depth: config.frameDepth, heads: config.frameHeads, mlpRatio: 4 },
     decoderWidth: config.frameDecoderWidth,
     decoderDepth: config.frameDecoderDepth,
     decoderHeads: config.frameDecoderHeads,
+    decoderMlpRatio: 4,
   };
 }
 
@@ -230,13 +229,16 @@ function loss(
   const latent = encodeVisible(params.video, config, x, masks.clips);
   const changedLatent = encodeVisible(params.video, config, changed, masks.changed);
   const ofFrames = frameConfig(config);
-  const frameLatent = encodeFrames(params.frames, ofFrames, batch.frames, masks.frames);
-  const changedFrameLatent = encodeFrames(params.frames, ofFrames, batch.changedFrames, masks.changedFrames);
+  const [patches, changedPatches] = [batch.frames, batch.changedFrames].map((frames) =>
+    patchify(frames, config.patchSize),
+  ) as [tf.Tensor3D, tf.Tensor3D];
+  const frameLatent = encodeFrames(params.frames, ofFrames, patches, masks.frames);
+  const changedFrameLatent = encodeFrames(params.frames, ofFrames, changedPatches, masks.changedFrames);
 
   const video = videoLoss(params.video, config, x, latent, masks.clips);
   const frames = config.freezeFrames
     ? undefined
-    : frameLoss(params.frames, ofFrames, batch.frames, frameLatent, masks.frames);
+    : frameLoss(params.frames, ofFrames, patches, frameLatent, masks.frames);
 
   const clip = project(params.video_projector, tf.mean(latent, 1));
   const changedClip = project(params.video_projector, tf.mean(changedLatent, 1));
@@ -273,6 +275,18 @@ function videoLoss(
   const pixels = cubePixels(config, takeRows(cubes, mask.masked));
   const target = config.normalisePixels ? normaliseJoint(pixels) : pixels;
   return mse(decodeMasked(params, config, latent, mask), target);
+}
+
+/** Mean squared error of the masked patches, each with its own mean and deviation taken out: [B * n, N, P] -> scalar */
+function frameLoss(
+  params: MaskedAutoencoderParams,
+  config: MaskedAutoencoderInit,
+  patches: tf.Tensor3D,
+  latent: tf.Tensor3D,
+  mask: Mask,
+): tf.Scalar {
+  const target = normaliseJoint(takeRows(patches, mask.masked));
+  return mse(decodeFrames(params, config, latent, mask), target);
 }
 
 /** Mean over the visible patches (not the class token) of all frames of a clip: [B * n, 1 + K, D] -> [B, D] */
