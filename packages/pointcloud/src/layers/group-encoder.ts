@@ -41,6 +41,42 @@ export const groupEncoderShape = {
   epsilon: z.number().positive().default(1e-5).describe("epsilon of the layer norms"),
 };
 
+/** What methods that hide groups and predict them have beside the encoder. */
+export interface HiddenGroupsConfig extends GroupEncoderConfig {
+  readonly decoderDepth: number;
+  readonly decoderHeads: number;
+  readonly dropPath: number;
+  readonly maskRatio: number;
+  readonly distance: "l2" | "l1";
+}
+
+export const hiddenGroupsShape = {
+  ...groupEncoderShape,
+  decoderDepth: count.default(4).describe("blocks of a decoder"),
+  decoderHeads: count.default(6).describe("attention heads of a decoder"),
+  dropPath: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0.1)
+    .describe("rate of stochastic depth in the last block of encoder and decoder"),
+  maskRatio: z.number().gt(0).lt(1).default(0.6).describe("share of groups that a mask hides"),
+  distance: z
+    .enum(["l2", "l1"])
+    .default("l2")
+    .describe("Chamfer distance of squared distances, or of distances"),
+};
+
+/** The sizes of the presets for small data and machines. */
+export const smallGroups = {
+  embedWidths: [64, 128, 256],
+  width: 192,
+  depth: 6,
+  heads: 6,
+  decoderDepth: 2,
+  decoderHeads: 6,
+} satisfies Partial<HiddenGroupsConfig>;
+
 /** Hidden width of the networks that make positions of centres. */
 export const POSITION_WIDTH = 128;
 

@@ -48,12 +48,13 @@ import {
   embedGroups,
   encodeGroups,
   type GroupDecoderParams,
-  type GroupEncoderConfig,
   type GroupEncoderParams,
-  groupEncoderShape,
+  type HiddenGroupsConfig,
+  hiddenGroupsShape,
   initGroupDecoder,
   initGroupEncoder,
   POSITION_WIDTH,
+  smallGroups,
 } from "../layers/group-encoder.js";
 import { applyPointConv, byBatch, byRunningStatistics, initPointConv } from "../layers/point-conv.js";
 import { applyPositions, initPositions, type PositionParams } from "../layers/positioned-transformer.js";
@@ -62,34 +63,16 @@ import { poolGroups } from "../pool.js";
 import { atCentres, type PointReconstruction } from "../reconstruction.js";
 import type { PointSample } from "../sample.js";
 
-export interface PointCmaeConfig extends PointInput, GroupEncoderConfig {
-  readonly decoderDepth: number;
-  readonly decoderHeads: number;
+export interface PointCmaeConfig extends PointInput, HiddenGroupsConfig {
   readonly projectionWidth: number;
-  readonly dropPath: number;
-  readonly maskRatio: number;
-  readonly distance: "l2" | "l1";
   readonly agreement: "all" | "matched";
   readonly reconstructionWeight: number;
 }
 
 const schema = z.strictObject({
   ...pointInputShape,
-  ...groupEncoderShape,
-  decoderDepth: count.default(4).describe("blocks of each decoder"),
-  decoderHeads: count.default(6).describe("attention heads of each decoder"),
+  ...hiddenGroupsShape,
   projectionWidth: count.default(256).describe("width of the class token's projection, which no loss uses"),
-  dropPath: z
-    .number()
-    .min(0)
-    .lt(1)
-    .default(0.1)
-    .describe("rate of stochastic depth in the last block of encoder and decoders"),
-  maskRatio: z.number().gt(0).lt(1).default(0.6).describe("share of groups that each mask hides"),
-  distance: z
-    .enum(["l2", "l1"])
-    .default("l2")
-    .describe("Chamfer distance of squared distances, or of distances"),
   agreement: z
     .enum(["all", "matched"])
     .default("all")
@@ -101,15 +84,7 @@ const schema = z.strictObject({
 
 /** `base` is the paper's; `tiny` is for small data and machines. */
 const presets = {
-  tiny: {
-    embedWidths: [64, 128, 256],
-    width: 192,
-    depth: 6,
-    heads: 6,
-    decoderDepth: 2,
-    decoderHeads: 6,
-    projectionWidth: 128,
-  },
+  tiny: { ...smallGroups, projectionWidth: 128 },
   base: {},
 } satisfies Record<string, Partial<PointCmaeConfig>>;
 

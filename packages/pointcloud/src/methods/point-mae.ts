@@ -28,7 +28,6 @@ import {
 } from "@unmask/core";
 import { z } from "zod";
 import {
-  count,
   type GroupedPoints,
   groupedTensors,
   type PointInput,
@@ -41,12 +40,13 @@ import {
   embedGroups,
   encodeGroups,
   type GroupDecoderParams,
-  type GroupEncoderConfig,
   type GroupEncoderParams,
-  groupEncoderShape,
+  type HiddenGroupsConfig,
+  hiddenGroupsShape,
   initGroupDecoder,
   initGroupEncoder,
   POSITION_WIDTH,
+  smallGroups,
 } from "../layers/group-encoder.js";
 import {
   applyPointConv,
@@ -61,47 +61,22 @@ import { poolGroups } from "../pool.js";
 import { atCentres, type PointReconstruction } from "../reconstruction.js";
 import type { PointSample } from "../sample.js";
 
-export interface PointMaeConfig extends PointInput, GroupEncoderConfig {
-  readonly decoderDepth: number;
-  readonly decoderHeads: number;
-  readonly dropPath: number;
-  readonly maskRatio: number;
+export interface PointMaeConfig extends PointInput, HiddenGroupsConfig {
   readonly masking: "random" | "block";
-  readonly distance: "l2" | "l1";
 }
 
 const schema = z.strictObject({
   ...pointInputShape,
-  ...groupEncoderShape,
-  decoderDepth: count.default(4).describe("decoder blocks"),
-  decoderHeads: count.default(6).describe("decoder attention heads"),
-  dropPath: z
-    .number()
-    .min(0)
-    .lt(1)
-    .default(0.1)
-    .describe("rate of stochastic depth in the last block of encoder and decoder"),
-  maskRatio: z.number().gt(0).lt(1).default(0.6).describe("share of groups hidden from the encoder"),
+  ...hiddenGroupsShape,
   masking: z
     .enum(["random", "block"])
     .default("random")
     .describe("hide groups at random, or those nearest to a random one"),
-  distance: z
-    .enum(["l2", "l1"])
-    .default("l2")
-    .describe("Chamfer distance of squared distances, or of distances"),
 }) satisfies z.ZodType<PointMaeConfig>;
 
 /** `base` is the paper's; `tiny` is for small data and machines. */
 const presets = {
-  tiny: {
-    embedWidths: [64, 128, 256],
-    width: 192,
-    depth: 6,
-    heads: 6,
-    decoderDepth: 2,
-    decoderHeads: 6,
-  },
+  tiny: smallGroups,
   base: {},
 } satisfies Record<string, Partial<PointMaeConfig>>;
 

@@ -32,18 +32,26 @@ const TRANSFERS: Readonly<Record<string, { to: Classifier; path: (own: string) =
   [dgcnnClassifier.id]: { to: dgcnnClassifier, path: (own) => own },
 };
 
+/** The classifier that `createPointClassifier` makes of a model. */
+export const classifierFor = (model: Model): Classifier => transferOf(model).to;
+
 /**
  * A `point-transformer` of Point-MAE or Point-CMAE, a `dgcnn-classifier` of MAE3D; the head is new unless the model is a
  * classifier of as many classes.
  * @param settings keys of the classifier's config; `classes` is among them
  */
 export function createPointClassifier(model: Model, settings: Keys, random: Random): Model {
-  const transfer = TRANSFERS[model.method.id];
+  const { to, path } = transferOf(model);
+  return transferred(model, to, path, settings, random);
+}
+
+function transferOf({ method: { id } }: Model): { to: Classifier; path: (own: string) => string } {
+  const transfer = TRANSFERS[id];
   expect(
     transfer !== undefined,
-    `finetune: ${model.method.id} has no encoder that a classifier of point clouds could begin with`,
+    `finetune: ${id} has no encoder that a classifier of point clouds could begin with`,
   );
-  return transferred(model, transfer.to, transfer.path, settings, random);
+  return transfer;
 }
 
 /**

@@ -6,7 +6,7 @@ import { pointCmae } from "../methods/point-cmae.js";
 import { pointMae } from "../methods/point-mae.js";
 import { pointTransformer } from "../methods/point-transformer.js";
 import { writePointPictures } from "../pictures/write-pictures.js";
-import { createPointClassifier } from "./classifier.js";
+import { classifierFor, createPointClassifier } from "./classifier.js";
 import { configurePoints } from "./configure.js";
 import { openPoints, pointDataSchema, sortedCoordinates } from "./data.js";
 
@@ -20,5 +20,6 @@ export const modality: ModalityPackage = {
   open: openPoints,
   raw: { name: "raw coordinates", features: sortedCoordinates },
   writeReconstruction: writePointPictures,
+  classifierFor,
   createClassifier: createPointClassifier,
 };

@@ -1,8 +1,9 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { encodeNpz, rawTensor, resolveConfig } from "@unmask/core";
+import { createModel, createRandom, encodeNpz, rawTensor, resolveConfig } from "@unmask/core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { mae3d } from "../methods/mae-3d.js";
 import { pointMae } from "../methods/point-mae.js";
 import { modality } from "./index.js";
 
@@ -47,6 +48,34 @@ describe("configure", () => {
   it("says how many clouds there are, or why none can be read", async () => {
     expect((await configure(root)).notes[0]).toBe("3 point clouds, 8 points of each");
     await expect(configure(join(root, "bad"))).rejects.toThrow("no complete header");
+  });
+});
+
+describe("classifiers", () => {
+  const widths = { points: 16, patches: 4, patchSize: 4, neighbours: 3, edgeWidths: [8], width: 8 };
+  const small = {
+    ...widths,
+    depth: 1,
+    decoderDepth: 1,
+    heads: 1,
+    headWidth: 8,
+    hiddenWidth: 8,
+    foldingWidth: 8,
+  };
+
+  it("take the settings of the one that a model becomes: MAE3D's a DGCNN's", () => {
+    const model = createModel(mae3d, small, { seed: 1 });
+    const { schema } = modality.classifierFor!(model);
+    const settings = schema.parse({ headWidths: [8, 8], frozen: true }) as { headWidths: number[] };
+    expect(settings.headWidths).toEqual([8, 8]);
+    const made = { headWidths: [8, 8], frozen: true, classes: 3 };
+    const classifier = modality.createClassifier!(model, made, createRandom(1));
+    expect([classifier.method.id, classifier.config]).toEqual([
+      "dgcnn-classifier",
+      expect.objectContaining({ ...made, width: 8, neighbours: 3 }),
+    ]);
+    model.dispose();
+    classifier.dispose();
   });
 });
 
