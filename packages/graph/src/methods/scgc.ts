@@ -160,7 +160,7 @@ interface Part {
   readonly nodes: Int32Array;
 }
 
-/** The nodes of the samples, graph by graph; a node that is given twice counts once. */
+/** The nodes of the samples in ascending order, graph by graph; a node that is given twice counts once. */
 function partsOf(samples: readonly GraphSample[]): Part[] {
   const byGraph = new Map<Part["graph"], Set<number> | "all">();
   for (const sample of samples) {
@@ -174,7 +174,7 @@ function partsOf(samples: readonly GraphSample[]): Part[] {
     if (nodes === "all") return { graph, nodes: Int32Array.from({ length: graph.nodes }, (_, i) => i) };
     const stray = [...nodes].find((node) => !(node >= 0 && node < graph.nodes));
     expect(stray === undefined, () => `scgc: node ${stray} of a graph of ${graph.nodes} nodes`);
-    return { graph, nodes: Int32Array.from(nodes) };
+    return { graph, nodes: Int32Array.from(nodes).sort() };
   });
 }
 
