@@ -1,6 +1,13 @@
 /** From predicted patches to spectrograms that do not show more than the model knows. */
 import * as tf from "@tensorflow/tfjs";
-import { type Mask, maskedFlags, patchGrid, type ReconstructOptions, unpatchify } from "@unmask/core";
+import {
+  addPatchStatistics,
+  type Mask,
+  maskedFlags,
+  patchGrid,
+  type ReconstructOptions,
+  unpatchify,
+} from "@unmask/core";
 import type { AudioInput } from "./batch.js";
 
 /** Spectrograms [B, frames, bands, channels] of log energies. */
@@ -40,7 +47,9 @@ export function reconstruction(
 
   const flags = tf.tensor3d(maskedFlags(mask), [mask.batch, mask.tokens, 1]);
   const hidden = tf.mul(tf.onesLike(patches), flags);
-  const values = normalised ? addStatistics(prediction, patches, mask, grid, denormalise) : prediction;
+  const values = normalised
+    ? addPatchStatistics(prediction, { patches, mask, grid, source: denormalise })
+    : prediction;
   const { inputSize: size, channels, sampleRate, frameLength, frameShift, window } = config;
   const { lowFrequency, highFrequency } = config;
   const form = { inputSize: size, channels, sampleRate, frameLength, frameShift, window, lowFrequency };
@@ -56,42 +65,4 @@ export function reconstruction(
         ? "loudness and contrast of hidden patches taken from the truth"
         : "loudness and contrast of hidden patches estimated from visible ones",
   };
-}
-
-/** Normalised predictions times deviation plus mean of each patch, the true ones or those of visible patches near by. */
-function addStatistics(
-  prediction: tf.Tensor3D,
-  patches: tf.Tensor3D,
-  mask: Mask,
-  [, columns]: readonly number[],
-  source: "visible" | "truth",
-): tf.Tensor3D {
-  const mean = tf.mean(patches, 2, true); // [B, N, 1]
-  const size = patches.shape[2];
-  const variance = tf.mul(tf.mean(tf.square(tf.sub(patches, mean)), 2, true), size / (size - 1));
-  const std = tf.sqrt(tf.add(variance, 1e-6)); // as `normaliseJoint` takes it out
-  if (source === "truth") return tf.add(tf.mul(prediction, std), mean);
-  const near = tf.tensor3d(visibleWeights(mask, columns!), [mask.batch, mask.tokens, mask.tokens]);
-  return tf.add(tf.mul(prediction, tf.matMul(near, std)), tf.matMul(near, mean));
-}
-
-/** [B, N, N]: a visible patch counts itself; a hidden one the visible patches by inverse fourth power of distance. */
-function visibleWeights({ batch, tokens, kept, keep, restore }: Mask, columns: number): Float32Array {
-  const weights = new Float32Array(batch * tokens * tokens);
-  for (let b = 0; b < batch; b++)
-    for (let i = 0; i < tokens; i++) {
-      const row = weights.subarray((b * tokens + i) * tokens, (b * tokens + i + 1) * tokens);
-      if (restore[b * tokens + i]! < kept) {
-        row[i] = 1;
-        continue;
-      }
-      let sum = 0;
-      for (const j of keep.subarray(b * kept, (b + 1) * kept)) {
-        const [dy, dx] = [Math.floor(i / columns) - Math.floor(j / columns), (i % columns) - (j % columns)];
-        row[j] = (dy * dy + dx * dx) ** -2;
-        sum += row[j]!;
-      }
-      for (let j = 0; j < tokens; j++) row[j]! /= sum;
-    }
-  return weights;
 }

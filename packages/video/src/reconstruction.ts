@@ -1,6 +1,7 @@
 /** From predicted cubes to clips that do not show more than the model knows. */
 import * as tf from "@tensorflow/tfjs";
 import {
+  addPatchStatistics,
   type Mask,
   maskedFlags,
   normaliseChannels,
@@ -64,7 +65,7 @@ export function videoReconstruction(
 
   const placed = restoreRows(prediction, tf.zeros([prediction.shape[2]]), swapped(mask)); // [B, N, P]
   const values = config.normalisePixels
-    ? addStatistics(config, placed, pixels, mask, grid, denormalise)
+    ? addPatchStatistics(placed, { patches: pixels, mask, grid, source: denormalise, ...formOf(config) })
     : placed;
   return {
     original: clip(pixels),
@@ -78,6 +79,10 @@ export function videoReconstruction(
   };
 }
 
+/** As `normaliseJoint` and `normaliseChannels` take mean and deviation out. */
+const formOf = ({ channels, together = false }: TargetConfig) =>
+  together ? {} : { groups: channels, deviation: (variance: tf.Tensor) => tf.add(tf.sqrt(variance), 1e-6) };
+
 /** The mask that keeps what this one hides. */
 function swapped({ batch, tokens, kept, keep, masked, restore }: Mask): Mask {
   const hidden = tokens - kept;
@@ -85,55 +90,4 @@ function swapped({ batch, tokens, kept, keep, masked, restore }: Mask): Mask {
     ...{ batch, tokens, kept: hidden, keep: masked, masked: keep },
     restore: restore.map((place) => (place < kept ? place + hidden : place - kept)),
   };
-}
-
-/** Normalised predictions times deviation plus mean of each cube and channel, the true ones or those of visible cubes near by. */
-function addStatistics(
-  { channels, together = false }: TargetConfig,
-  prediction: tf.Tensor3D,
-  pixels: tf.Tensor3D,
-  mask: Mask,
-  grid: readonly [number, number, number],
-  source: "visible" | "truth",
-): tf.Tensor {
-  const [batch, tokens, size] = pixels.shape;
-  const groups = together ? 1 : channels;
-  const positions = size / groups;
-  const byChannel = [batch, tokens, positions, groups];
-  const values = pixels.reshape(byChannel);
-  const mean = tf.mean(values, 2, true); // [B, N, 1, C]
-  const variance = tf.div(tf.sum(tf.square(tf.sub(values, mean)), 2, true), positions - 1);
-  // As `normaliseJoint` and `normaliseChannels` take it out.
-  const std = together ? tf.sqrt(tf.add(variance, 1e-6)) : tf.add(tf.sqrt(variance), 1e-6);
-  const near = tf.tensor3d(visibleWeights(mask, grid), [batch, tokens, tokens]);
-  const known = (x: tf.Tensor) =>
-    source === "truth"
-      ? x
-      : tf.matMul(near, x.reshape([batch, tokens, groups])).reshape([batch, tokens, 1, groups]);
-  return tf.add(tf.mul(prediction.reshape(byChannel), known(std)), known(mean)).reshape(pixels.shape);
-}
-
-/** [B, N, N]: a visible cube counts itself; a hidden one the visible cubes by inverse fourth power of distance. */
-function visibleWeights(mask: Mask, [, rows, columns]: readonly [number, number, number]): Float32Array {
-  const { batch, tokens, kept, keep, restore } = mask;
-  const weights = new Float32Array(batch * tokens * tokens);
-  const place = (token: number) =>
-    [Math.floor(token / (rows * columns)), Math.floor(token / columns) % rows, token % columns] as const;
-  for (let b = 0; b < batch; b++)
-    for (let i = 0; i < tokens; i++) {
-      const row = weights.subarray((b * tokens + i) * tokens, (b * tokens + i + 1) * tokens);
-      if (restore[b * tokens + i]! < kept) {
-        row[i] = 1;
-        continue;
-      }
-      const [slot, y, x] = place(i);
-      let sum = 0;
-      for (const j of keep.subarray(b * kept, (b + 1) * kept)) {
-        const [otherSlot, otherY, otherX] = place(j);
-        row[j] = ((slot - otherSlot) ** 2 + (y - otherY) ** 2 + (x - otherX) ** 2) ** -2;
-        sum += row[j]!;
-      }
-      for (const j of keep.subarray(b * kept, (b + 1) * kept)) row[j]! /= sum;
-    }
-  return weights;
 }

@@ -13,6 +13,7 @@ export { l1, tokenL1 } from "./l1.js";
 export { maskedMse, mse, tokenMse } from "./mse.js";
 export { normaliseChannels, normaliseJoint, normaliseLayer } from "./normalise-target.js";
 export { type NtXentOptions, ntXent } from "./nt-xent.js";
+export { addPatchStatistics, type PatchStatistics } from "./patch-statistics.js";
 export { maskedMean } from "./reduce.js";
 export { type ScaledCosineOptions, scaledCosine, tokenScaledCosine } from "./scaled-cosine.js";
 export { type SmoothL1Options, smoothL1, tokenSmoothL1 } from "./smooth-l1.js";
