@@ -12,7 +12,6 @@ import * as tf from "@tensorflow/tfjs";
 import {
   applyLayerNorm,
   applyLinear,
-  applyPatchEmbed,
   applyTransformer,
   type BlockParams,
   binaryCrossEntropy,
@@ -21,8 +20,8 @@ import {
   type DropPath,
   drawDropPath,
   type EncodeOptions,
+  embedPatches,
   expect,
-  gatherAny,
   initLayerNorm,
   initLinear,
   initPatchEmbed,
@@ -154,14 +153,11 @@ function tokensOf(
   { dropPath, mask }: Pick<AudioVitBatch, "dropPath" | "mask"> = {},
 ): tf.Tensor3D {
   const all = patchify(spectrograms, patchSize);
-  const [, length, width] = params.pos_embed.shape as [number, number, number];
-  const table = params.pos_embed.slice([0, 1, 0], [1, length - 1, width]);
-  const patches = applyPatchEmbed(params.patch_embed, mask ? takeRows(all, mask.keep) : all);
-  const positions = mask
-    ? gatherAny(table.reshape([length - 1, width]), mask.keep).reshape(patches.shape)
-    : table;
-  const cls = tf.add(params.cls_token, params.pos_embed.slice([0, 0, 0], [1, 1, width]));
-  const tokens = prependToken(cls, tf.add(patches, positions));
+  const patches = mask
+    ? embedPatches(params, takeRows(all, mask.keep), mask.keep)
+    : embedPatches(params, all);
+  const cls = tf.add(params.cls_token, params.pos_embed.slice([0, 0, 0], [1, 1, -1]));
+  const tokens = prependToken(cls, patches);
   return applyTransformer(params.blocks, tokens, { heads, epsilon, dropPath }) as tf.Tensor3D;
 }
 

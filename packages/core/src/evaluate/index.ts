@@ -16,7 +16,18 @@ export * from "./linear-probe.js";
 export { linearSvm, type SvmOptions, type SvmScores } from "./linear-svm.js";
 export { type LogisticOptions, type LogisticScores, logisticRegression } from "./logistic-regression.js";
 export * from "./metrics.js";
-export { type Box, cutmix, drawMix, type Mix, type MixOptions, mixBatch, mixup, softTargets } from "./mix.js";
+export {
+  type Box,
+  cutmix,
+  drawMix,
+  type Mix,
+  type MixOptions,
+  mixBatch,
+  mixup,
+  type RegularisationConfig,
+  regularisationShape,
+  softTargets,
+} from "./mix.js";
 export {
   adjustedRandIndex,
   clusteringAccuracy,

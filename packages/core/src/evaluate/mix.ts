@@ -4,6 +4,7 @@
  * itself in another order: reversed, when none is given.
  */
 import * as tf from "@tensorflow/tfjs";
+import { z } from "zod";
 import { expect } from "../errors.js";
 import type { Random } from "../random.js";
 
@@ -26,6 +27,29 @@ export function softTargets(labels: ArrayLike<number>, classes: number, smoothin
   }
   return targets;
 }
+
+/** Config of how a classifier is held back in training: stochastic depth, smoothed labels, mixed samples. */
+export interface RegularisationConfig {
+  readonly dropPath: number;
+  readonly smoothing: number;
+  readonly mixup: number;
+  readonly cutmix: number;
+}
+
+const alpha = z.number().min(0).default(0);
+
+/** The schema keys of `RegularisationConfig`; none of it by default. */
+export const regularisationShape = {
+  dropPath: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0)
+    .describe("drop rate of the last block's branches; grows from 0"),
+  smoothing: z.number().min(0).lt(1).default(0).describe("label smoothing"),
+  mixup: alpha.describe("alpha of mixup in training; 0 is none"),
+  cutmix: alpha.describe("alpha of cutmix in training; 0 is none, with mixup one of the two"),
+};
 
 export interface MixOptions {
   /** Alpha of mixup's Beta(alpha, alpha); 0, the default, is no mixup. */

@@ -21,6 +21,8 @@ import {
   type LinearParams,
   mixBatch,
   type Random,
+  type RegularisationConfig,
+  regularisationShape,
   softTargets,
   truncatedNormal,
 } from "@unmask/core";
@@ -41,31 +43,15 @@ import { globalMean, type MapOptions, poolMap } from "../nn/feature-map.js";
 import type { ImageSample } from "../sample.js";
 import { count } from "../transformer-config.js";
 
-export interface ConvNetConfig extends ImageInput, ConvEncoderConfig {
+export interface ConvNetConfig extends ImageInput, ConvEncoderConfig, RegularisationConfig {
   readonly classes: number;
-  readonly dropPath: number;
-  readonly smoothing: number;
-  readonly mixup: number;
-  readonly cutmix: number;
 }
 
 const schema = z.strictObject({
   ...imageInputShape,
   ...convEncoderShape,
   classes: count.default(1000).describe("number of classes"),
-  dropPath: z
-    .number()
-    .min(0)
-    .lt(1)
-    .default(0)
-    .describe("drop rate of the last residual branch; grows from 0"),
-  smoothing: z.number().min(0).lt(1).default(0).describe("label smoothing"),
-  mixup: z.number().min(0).default(0).describe("alpha of mixup in training; 0 is none"),
-  cutmix: z
-    .number()
-    .min(0)
-    .default(0)
-    .describe("alpha of cutmix in training; 0 is none, with mixup one of the two"),
+  ...regularisationShape,
 }) satisfies z.ZodType<ConvNetConfig>;
 
 const presets = {

@@ -34,6 +34,8 @@ import {
   patchify,
   prependToken,
   type Random,
+  type RegularisationConfig,
+  regularisationShape,
   softTargets,
   type TransformerOptions,
   truncatedNormal,
@@ -44,13 +46,9 @@ import { poolTokens } from "../pool.js";
 import type { ImageSample } from "../sample.js";
 import { count, type EncoderConfig, encoderShape, encoderSizes, hiddenWidth } from "../transformer-config.js";
 
-export interface VitConfig extends ImageInput, EncoderConfig {
+export interface VitConfig extends ImageInput, EncoderConfig, RegularisationConfig {
   readonly classes: number;
   readonly pool: "cls" | "mean";
-  readonly dropPath: number;
-  readonly smoothing: number;
-  readonly mixup: number;
-  readonly cutmix: number;
 }
 
 const schema = z.strictObject({
@@ -58,19 +56,7 @@ const schema = z.strictObject({
   ...encoderShape,
   classes: count.default(1000).describe("number of classes"),
   pool: z.enum(["cls", "mean"]).default("mean").describe("class token, or mean of the patch tokens"),
-  dropPath: z
-    .number()
-    .min(0)
-    .lt(1)
-    .default(0)
-    .describe("drop rate of the last block's branches; grows from 0"),
-  smoothing: z.number().min(0).lt(1).default(0).describe("label smoothing"),
-  mixup: z.number().min(0).default(0).describe("alpha of mixup in training; 0 is none"),
-  cutmix: z
-    .number()
-    .min(0)
-    .default(0)
-    .describe("alpha of cutmix in training; 0 is none, with mixup one of the two"),
+  ...regularisationShape,
 }) satisfies z.ZodType<VitConfig>;
 
 export interface VitParams {

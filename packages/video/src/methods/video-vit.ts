@@ -28,6 +28,8 @@ import {
   type PatchEmbedParams,
   patchify,
   type Random,
+  type RegularisationConfig,
+  regularisationShape,
   sinCosRows,
   softTargets,
   type TransformerOptions,
@@ -52,15 +54,11 @@ import { poolTokens } from "../pool.js";
 import type { VideoSample } from "../sample.js";
 import { type EncoderConfig, encoderShape, encoderSizes, headEpsilonSchema } from "../transformer-config.js";
 
-export interface VideoVitConfig extends VideoInput, CubeConfig, EncoderConfig {
+export interface VideoVitConfig extends VideoInput, CubeConfig, EncoderConfig, RegularisationConfig {
   readonly classes: number;
   readonly pool: "mean" | "first";
   readonly headScale: number;
   readonly headEpsilon?: number;
-  readonly dropPath: number;
-  readonly smoothing: number;
-  readonly mixup: number;
-  readonly cutmix: number;
 }
 
 const schema = z.strictObject({
@@ -74,21 +72,10 @@ const schema = z.strictObject({
     .default(0.001)
     .describe("factor of the classifier's initial weights, which have deviation 0.02"),
   headEpsilon: headEpsilonSchema,
-  dropPath: z
-    .number()
-    .min(0)
-    .lt(1)
-    .default(0)
-    .describe("drop rate of the last block's branches; grows from 0"),
-  smoothing: z.number().min(0).lt(1).default(0).describe("label smoothing"),
-  mixup: z.number().min(0).default(0).describe("alpha of mixup in training; 0 is none"),
-  cutmix: z
-    .number()
-    .min(0)
-    .default(0)
-    .describe(
-      "alpha of cutmix in training, the same box in all frames; 0 is none, with mixup one of the two",
-    ),
+  ...regularisationShape,
+  cutmix: regularisationShape.cutmix.describe(
+    "alpha of cutmix in training, the same box in all frames; 0 is none, with mixup one of the two",
+  ),
 }) satisfies z.ZodType<VideoVitConfig>;
 
 export interface VideoVitParams {
