@@ -18,7 +18,7 @@ const { values: args } = parseArgs({
   options: {
     sets: { type: "string", default: "cora,citeseer" },
     seeds: { type: "string", default: "20" },
-    minutes: { type: "string", default: "100000" },
+    minutes: { type: "string", default: "10000" },
     peer: { type: "boolean", default: false },
     "raw-words": { type: "boolean", default: false },
     engine: { type: "string", default: "auto" },

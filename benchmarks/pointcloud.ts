@@ -1,11 +1,12 @@
 /**
- * pnpm bench pointcloud --data DIR [--methods point-mae,point-cmae,mae-3d] [--seeds 0,1,2] [--epochs 30] [--engine NAME]
+ * pnpm bench pointcloud --data DIR [--methods point-mae,point-cmae,mae-3d] [--seeds 0,1,2] [--epochs 30] [--minutes N] [--engine NAME] [--out DIR]
  * pnpm bench pointcloud --kernels [--points 100000]
  *
  * The first pretrains each method on the clouds of DIR (an npz with a JSON list of labels, or files in class folders), those
  * that are scored left out, and measures its features on the labelled ones: accuracy of a linear support vector machine on
  * a held-out third, and of few-shot episodes among it; beside the same encoder at random and raw coordinates. Each seed has a
- * split, weights and masks of its own.
+ * split, weights and masks of its own. Runs stand in --out (default runs/pointcloud); finished ones are not repeated, and
+ * --minutes stops after so many, to be continued by the next call.
  * The second times farthest point sampling and nearest neighbours of many points. PEERS_PYTHON names a Python with numpy,
  * scipy and torch; without it only this library is timed.
  */
@@ -19,6 +20,7 @@ import {
   createModel,
   createRandom,
   type Dataset,
+  type EpochEvent,
   encodeNpy,
   extractFeatures,
   type Features,
@@ -27,14 +29,16 @@ import {
   linearSvm,
   type Method,
   type Model,
-  pretrain,
   rawTensor,
+  resolveConfig,
   spread,
   startEngine,
   stratifiedSplit,
   subset,
 } from "@unmask/core";
 import { farthestPoints, modality, type PointSample, pointTree } from "@unmask/pointcloud";
+import { keptScores, type Scores } from "./workers/kept-scores.js";
+import { pretrained } from "./workers/pretrained.js";
 
 const { values: args } = parseArgs({
   options: {
@@ -42,6 +46,8 @@ const { values: args } = parseArgs({
     methods: { type: "string", default: "point-mae,point-cmae,mae-3d" },
     seeds: { type: "string", default: "0,1,2" },
     epochs: { type: "string", default: "30" },
+    minutes: { type: "string", default: "10000" },
+    out: { type: "string", default: "runs/pointcloud" },
     engine: { type: "string", default: "auto" },
     kernels: { type: "boolean", default: false },
     points: { type: "string", default: "100000" },
@@ -87,45 +93,67 @@ else await compareMethods();
 
 async function compareMethods(): Promise<void> {
   if (args.data === undefined) throw new Error("--data: give a folder of labelled point clouds");
+  const { data } = args;
   const engine = await startEngine(args.engine as Parameters<typeof startEngine>[0]);
   const seeds = args.seeds.split(",").map(Number);
-  console.log(`engine ${engine.name}, ${engine.threads} threads; ${args.epochs} epochs, seeds ${seeds}`);
+  const epochs = Number(args.epochs);
+  console.log(`engine ${engine.name}, ${engine.threads} threads; ${epochs} epochs, seeds ${seeds}`);
+  const signal = AbortSignal.timeout(Number(args.minutes) * 60_000);
   const table = new Map<string, number[]>();
-  const note = (row: string, value: number) => table.set(row, [...(table.get(row) ?? []), value]);
-  for (const id of args.methods.split(",")) {
-    const method: Method | undefined = modality.methods.find((one) => one.id === id);
-    const config = configs[id];
-    if (method === undefined || config === undefined) throw new Error(`--methods: there is no ${id}`);
-    for (const seed of seeds) {
-      const model: Model = createModel(method, config, { seed });
-      const whole = open(args.data, method, model.config);
+  const note = (row: string, scores: Scores | undefined) => {
+    for (const [what, value] of Object.entries(scores ?? {})) {
+      const name = `${row.padEnd(28)} ${what}`;
+      table.set(name, [...(table.get(name) ?? []), value]);
+    }
+  };
+  const methods = args.methods.split(",");
+  for (const seed of seeds)
+    for (const id of methods) {
+      const method: Method | undefined = modality.methods.find((one) => one.id === id);
+      const config = configs[id];
+      if (method === undefined || config === undefined) throw new Error(`--methods: there is no ${id}`);
+      const whole = open(data, method, resolveConfig(method, config));
       const { labelled, held } = splitOf(whole, seed);
       const scored = new Set(held);
-      const others = [...Array(whole.length).keys()].filter((i) => !scored.has(i));
-      const measure = async (name: string, source: Parameters<typeof extractFeatures<PointSample>>[0]) => {
+      const others = subset(
+        whole,
+        [...Array(whole.length).keys()].filter((i) => !scored.has(i)),
+      );
+      const measure = async (source: Parameters<typeof extractFeatures<PointSample>>[0]) => {
         const [train, test] = [
           await extractFeatures(source, subset(whole, labelled), { batchSize: 64 }),
           await extractFeatures(source, subset(whole, held), { batchSize: 64 }),
         ];
-        const scores = scoresOf(train, test, seed);
-        for (const [what, value] of Object.entries(scores))
-          note(`${id.padEnd(12)} ${name.padEnd(16)} ${what}`, value);
-        console.log(`${id} seed ${seed} ${name}: ${JSON.stringify(scores)}`);
+        return scoresOf(train, test, seed);
       };
-      if (id === args.methods.split(",")[0]) await measure("raw coordinates", modality.raw.features);
-      await measure("random encoder", model);
-      const began = performance.now();
-      const options = { ...training, epochs: Number(args.epochs), seed };
-      for await (const event of pretrain(model, subset(whole, others), options))
-        if (event.type === "epoch" && (event.epoch % 10 === 0 || event.epoch === Number(args.epochs)))
-          console.log(`${id} seed ${seed} epoch ${event.epoch}: loss ${event.loss.toFixed(4)}`);
-      console.log(`${id} seed ${seed}: pretrained in ${((performance.now() - began) / 1000).toFixed(0)} s`);
-      await measure("pretrained", model);
-      model.dispose();
+      if (id === methods[0])
+        note(
+          "raw coordinates",
+          await keptScores(args.out, `raw-${seed}`, () => measure(modality.raw.features)),
+        );
+      const untrained = async () => {
+        const model: Model = createModel(method, config, { seed });
+        const scores = await measure(model);
+        model.dispose();
+        return scores;
+      };
+      note(`${id}, random encoder`, await keptScores(args.out, `${id}-random-${seed}`, untrained));
+      const run = `${id}-${epochs}-${seed}`;
+      const trained = async () => {
+        const onEpoch = ({ epoch, loss, seconds }: EpochEvent) => {
+          if (epoch % 10 === 0)
+            console.log(`${run}: epoch ${epoch}, loss ${loss.toFixed(4)}, ${seconds.toFixed(0)} s`);
+        };
+        const options = { ...training, epochs, seed, signal, onEpoch, out: join(args.out, run) };
+        const model = await pretrained(method, config, others, options);
+        const scores = model && (await measure(model));
+        model?.dispose();
+        return scores;
+      };
+      note(`${id}, pretrained`, await keptScores(args.out, run, trained));
     }
-  }
   console.log(`\n% of the scored clouds, mean and deviation over seeds ${seeds.join(", ")}`);
-  for (const [row, values] of table) console.log(`${row.padEnd(52)} ${formatSpread(spread(values))}`);
+  for (const [row, values] of table) console.log(`${row.padEnd(44)} ${formatSpread(spread(values))}`);
 }
 
 function open(path: string, method: Method, config: object): Dataset<PointSample> {
@@ -140,7 +168,7 @@ function splitOf(whole: Dataset<PointSample>, seed: number): { labelled: number[
   return { labelled: [...train].map((i) => known[i]!), held: [...held].map((i) => known[i]!) };
 }
 
-function scoresOf(train: Features, test: Features, seed: number): Record<string, number> {
+function scoresOf(train: Features, test: Features, seed: number): Scores {
   const shots = (ways: number, m: number) =>
     fewShot(test, { ways, shots: m, queries: 10, episodes: 20, seed });
   return {

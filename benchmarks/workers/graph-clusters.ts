@@ -1,30 +1,27 @@
 /** SCGC's clusters of nodes, beside k-means on the features as they are and on the codes it starts from. */
 import { existsSync, readFileSync } from "node:fs";
-import { mkdir, readFile } from "node:fs/promises";
+import { appendFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import * as tf from "@tensorflow/tfjs";
 import {
-  adam,
   type ClusterScores,
   clusterScores,
-  createModel,
+  type createModel,
   createRandom,
-  decayAll,
-  disposeAll,
   formatSpread,
   kMeans,
+  type Model,
   parseNpy,
   parseSparseNpz,
   readParameters,
   type SparseRows,
   spread,
   toInt32,
-  trainable,
   writeParameters,
 } from "@unmask/core";
 import { writeFileAtomic } from "@unmask/core/node";
-import { clustersOf, type Graph, readPlanetoid, scgc, startClusters } from "@unmask/graph";
+import { clustersOf, type Graph, nodeDataset, readPlanetoid, scgc, startClusters } from "@unmask/graph";
 import type { BenchOptions } from "./graph-nodes.js";
+import { pretrained } from "./pretrained.js";
 
 /** The paper's settings; acm and dblp are HeCo's files (other papers and features than the paper's), edges by meta-paths. */
 export const clusterSets = {
@@ -35,6 +32,13 @@ export const clusterSets = {
 
 const EPOCHS = 200;
 const WARMUP = 30; // epochs of the auto-encoder alone, in batches of 256 by Adam at 1e-3, as SDCN's was trained
+const TRAINING = {
+  optimizer: "adam" as const,
+  betas: [0.9, 0.999] as [number, number],
+  schedule: "step" as const,
+  weightDecay: 0,
+  warmupEpochs: 0,
+};
 const METRICS = ["accuracy", "nmi", "ari", "macroF1"] as const;
 
 interface Result {
@@ -50,14 +54,20 @@ export async function runClusters(set: keyof typeof clusterSets, options: BenchO
   console.log(
     `${set}: ${graph.nodes} nodes, ${graph.from.length} directed edges, ${width} features, ${clusters} clusters`,
   );
-  const raw = await kMeans(graph.features, width, { clusters, restarts: 3 }, createRandom(0));
-  print(`${set}: k-means on the features`, [scoresOf(graph, raw.assignment)]);
+  await mkdir(options.out, { recursive: true });
+  const rawFile = join(options.out, `${set}-raw.json`);
+  if (!existsSync(rawFile)) {
+    const raw = await kMeans(graph.features, width, { clusters, restarts: 3 }, createRandom(0));
+    await writeFileAtomic(rawFile, JSON.stringify(scoresOf(graph, raw.assignment)));
+  }
+  print(`${set}: k-means on the features`, [JSON.parse(await readFile(rawFile, "utf8")) as ClusterScores]);
   const results: Result[] = [];
   for (let seed = 0; seed < options.seeds && !options.signal.aborted; seed++) {
     const file = join(options.out, `${set}-${seed}.json`);
     if (!existsSync(file)) {
-      await mkdir(options.out, { recursive: true });
-      await writeFileAtomic(file, JSON.stringify(await once(set, graph, width, clusters, seed)));
+      const result = await once(set, graph, width, clusters, seed, options);
+      if (result === undefined) break;
+      await writeFileAtomic(file, JSON.stringify(result));
     }
     results.push(JSON.parse(await readFile(file, "utf8")) as Result);
   }
@@ -82,64 +92,45 @@ async function once(
   features: number,
   clusters: number,
   seed: number,
-): Promise<Result> {
+  { out, signal }: BenchOptions,
+): Promise<Result | undefined> {
   const { preset, lr } = clusterSets[set];
   const config = { preset, features, clusters } as const;
-  const warm = createModel(scgc, { ...config, alpha: 0, beta: 0 }, { seed });
-  const nodes = Array.from({ length: graph.nodes }, (_, node) => ({ graph, node }));
-  await descend(warm, nodes, { epochs: WARMUP, lr: 1e-3, batch: 256, seed });
-  const model = createModel(scgc, config, { seed });
-  writeParameters(model.params, await readParameters(warm.params));
-  warm.dispose();
-  await startClusters(model, nodes, { seed });
-  const start = scoresOf(graph, clustersOf(model, nodes));
-  let last = start;
-  const most: Record<(typeof METRICS)[number], number> = { ...start };
-  await descend(model, nodes, { epochs: EPOCHS, lr, batch: nodes.length, seed }, () => {
-    last = scoresOf(graph, clustersOf(model, nodes));
-    for (const metric of METRICS) most[metric] = Math.max(most[metric], last[metric]);
+  const dataset = nodeDataset({ graph }, { name: set });
+  const nodes = await dataset.take(graph.nodes);
+  const run = join(out, `${set}-${seed}`);
+  const shared = { ...TRAINING, seed, signal };
+  const warm = await pretrained(scgc, { ...config, alpha: 0, beta: 0 }, dataset, {
+    ...shared,
+    ...{ epochs: WARMUP, lr: 1e-3, batchSize: 256, out: `${run}-warm` },
   });
+  if (warm === undefined) return undefined;
+  const score = (model: Model) => scoresOf(graph, clustersOf(model as unknown as Scgc, nodes));
+  const history = `${run}.jsonl`;
+  const model = await pretrained(scgc, config, dataset, {
+    ...shared,
+    ...{ epochs: EPOCHS, lr, batchSize: nodes.length, out: run },
+    async onBegin(model) {
+      writeParameters(model.params, await readParameters(warm.params));
+      await startClusters(model as unknown as Scgc, nodes, { seed });
+      await writeFile(history, `${JSON.stringify({ epoch: 0, ...score(model) })}\n`);
+    },
+    async onEpoch({ epoch }, model) {
+      await appendFile(history, `${JSON.stringify({ epoch, ...score(model) })}\n`);
+    },
+  });
+  warm.dispose();
+  if (model === undefined) return undefined;
   model.dispose();
-  return { start, last, most };
+  const lines = (await readFile(history, "utf8")).trim().split("\n");
+  const scores = lines.map((line) => JSON.parse(line) as ClusterScores);
+  const most = Object.fromEntries(
+    METRICS.map((metric) => [metric, Math.max(...scores.map((one) => one[metric]))]),
+  ) as unknown as ClusterScores;
+  return { start: scores[0]!, last: scores.at(-1)!, most };
 }
 
 type Scgc = ReturnType<typeof createModel<typeof scgc>>;
-
-async function descend(
-  model: Scgc,
-  nodes: readonly { graph: Graph; node: number }[],
-  { epochs, lr, batch: size, seed }: { epochs: number; lr: number; batch: number; seed: number },
-  onEpoch: () => void = () => undefined,
-): Promise<void> {
-  const params = trainable(model.params);
-  const optimizer = adam({ rules: decayAll(0), betas: [0.9, 0.999] });
-  const random = createRandom(seed).child("order");
-  const whole = size >= nodes.length ? model.prepare(nodes, random) : undefined;
-  for (let epoch = 0; epoch < epochs; epoch++) {
-    const order = random.child(epoch).permutation(nodes.length);
-    for (let at = 0; at + size <= nodes.length; at += size) {
-      const batch =
-        whole ??
-        model.prepare(
-          Array.from(order.subarray(at, at + size), (i) => nodes[i]!),
-          random,
-        );
-      const { value, grads } = tf.variableGrads(
-        () => scgc.loss(model.params, model.config, batch).total,
-        [...params.values()],
-      );
-      const gradients = [...params].flatMap(([path, { name }]) =>
-        grads[name] == null ? [] : [[path, grads[name]!] as const],
-      );
-      optimizer.step(params, new Map(gradients), { lr });
-      disposeAll([value, grads, batch === whole ? [] : batch]);
-    }
-    onEpoch();
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  optimizer.dispose();
-  disposeAll(whole ?? []);
-}
 
 function scoresOf(graph: Graph, assignment: Int32Array): ClusterScores {
   const known = Array.from(graph.labels!.keys()).filter((node) => graph.labels![node]! >= 0);
