@@ -37,6 +37,7 @@ const options = {
   seeds: Number(args.seeds),
   signal: AbortSignal.timeout(Number(args.minutes) * 60_000),
   peer: args.peer,
+  threads: engine.threads ?? 1,
   rawWords: args["raw-words"],
 };
 for (const set of args.sets.split(",")) {

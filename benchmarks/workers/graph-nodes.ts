@@ -23,6 +23,8 @@ export interface BenchOptions {
   readonly seeds: number;
   readonly signal: AbortSignal;
   readonly peer: boolean;
+  /** Of the engine; a peer takes as many. */
+  readonly threads: number;
   /** Words as they are counted rather than summing to 1. */
   readonly rawWords: boolean;
 }
@@ -52,7 +54,7 @@ export async function runNodes(set: keyof typeof nodeSets, options: BenchOptions
   const data = readPlanetoid(join(options.data, "planetoid"), set, { normalise: !options.rawWords });
   const { graph } = data;
   console.log(`${set}: ${graph.nodes} nodes, ${graph.from.length} directed edges`);
-  if (options.peer && set !== "pubmed") comparePeer(set, graph, options.data, nodeSets[set].weightDecay);
+  if (options.peer && set !== "pubmed") comparePeer(set, graph, nodeSets[set].weightDecay, options);
   const results: NodeResult[] = [];
   for (let seed = 0; seed < options.seeds && !options.signal.aborted; seed++) {
     const result = await once(set, data, seed, options);

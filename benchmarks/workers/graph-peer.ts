@@ -12,35 +12,52 @@ const STEPS = 7;
 
 const script = fileURLToPath(new URL("../peers/graph_mae_step.py", import.meta.url));
 
+/** Medians over steps; threads are those of the engine on both sides. */
 interface Timing {
   readonly milliseconds: number;
+  /** Of all threads: what counts while other work keeps the machine busy. */
+  readonly processor: number;
   /** Most memory in MB. */
   readonly memory: number;
 }
 
 /** PyTorch on a data set of Planetoid's, or on a random graph of "nodes,features,edges,width". */
-function peerSteps(name: string, data: string, steps: number): Timing {
+function peerSteps(
+  name: string,
+  steps: number,
+  { data, threads }: Pick<BenchOptions, "data" | "threads">,
+): Timing {
   const python = process.env.PEERS_PYTHON;
   if (python === undefined) throw new Error("PEERS_PYTHON names no Python that has torch");
   const { OPENBLAS_CORETYPE: _, OPENBLAS_L2_SIZE: __, ...env } = process.env;
-  const printed = execFileSync(python, [script, join(data, "planetoid"), name, String(steps)], {
-    env,
-    encoding: "utf8",
-  });
-  const [milliseconds, memory] = printed.trim().split(" ").map(Number) as [number, number];
-  return { milliseconds, memory };
+  const given = [join(data, "planetoid"), name, String(steps), String(threads)];
+  const printed = execFileSync(python, [script, ...given], { env, encoding: "utf8" });
+  const [milliseconds, processor, memory] = printed.trim().split(" ").map(Number) as [number, number, number];
+  return { milliseconds, processor, memory };
 }
 
-export function comparePeer(set: "cora" | "citeseer", graph: Graph, data: string, weightDecay: number): void {
-  const [ours, theirs]: [number[], number[]] = [[], []];
+export function comparePeer(
+  set: "cora" | "citeseer",
+  graph: Graph,
+  weightDecay: number,
+  options: BenchOptions,
+): void {
+  const [ours, theirs]: [Timing[], Timing[]] = [[], []];
   for (let round = 0; round < ROUNDS; round++) {
     ours.push(timeSteps({ preset: set }, graph, weightDecay, STEPS));
-    theirs.push(peerSteps(set, data, STEPS).milliseconds);
+    theirs.push(peerSteps(set, STEPS, options));
   }
-  const [mine, other] = [median(ours), median(theirs)];
-  console.log(
-    `${set}: an epoch takes ${mine.toFixed(0)} ms, plain PyTorch ${other.toFixed(0)} ms, ratio ${(other / mine).toFixed(2)} (medians of ${ROUNDS} rounds of ${STEPS})`,
-  );
+  print(set, ours, theirs);
+}
+
+function print(set: string, ours: readonly Timing[], theirs: readonly Timing[] = []): void {
+  for (const [name, timings] of [["unmask", ours] as const, ["plain PyTorch", theirs] as const]) {
+    if (timings.length === 0) continue;
+    const of = (key: keyof Timing) => median(timings.map((timing) => timing[key])).toFixed(0);
+    console.log(
+      `${set}: an epoch of ${name} takes ${of("milliseconds")} ms, ${of("processor")} ms of processor time, at most ${of("memory")} MB`,
+    );
+  }
 }
 
 /** Random graphs: PubMed's size, and a million edges. */
@@ -49,7 +66,7 @@ export const randomSets = {
   "random-million": { nodes: 100_000, features: 64, edges: 1_000_000, width: 64 },
 } as const;
 
-export function runRandom(set: keyof typeof randomSets, { data, peer }: BenchOptions): void {
+export function runRandom(set: keyof typeof randomSets, options: BenchOptions): void {
   const { nodes, features, edges, width } = randomSets[set];
   const random = createRandom(0);
   const ends = () => Int32Array.from({ length: edges }, () => random.int(nodes));
@@ -61,29 +78,23 @@ export function runRandom(set: keyof typeof randomSets, { data, peer }: BenchOpt
     return all;
   };
   const graph = { nodes, features: random.normals(nodes * features), from: both(a, b), to: both(b, a) };
-  const milliseconds = timeSteps({ features, width, heads: 4, replaceRatio: 0.05 }, graph, 0, 2);
-  const memory = process.resourceUsage().maxRSS / 1024;
-  console.log(`${set}: an epoch takes ${milliseconds.toFixed(0)} ms, at most ${memory.toFixed(0)} MB`);
-  if (!peer) return;
-  const other = peerSteps([nodes, features, edges, width].join(","), data, 2);
-  console.log(
-    `${set}: plain PyTorch ${other.milliseconds.toFixed(0)} ms, at most ${other.memory.toFixed(0)} MB`,
-  );
+  const ours = timeSteps({ features, width, heads: 4, replaceRatio: 0.05 }, graph, 0, 2);
+  const name = [nodes, features, edges, width].join(",");
+  print(set, [ours], options.peer ? [peerSteps(name, 2, options)] : []);
 }
 
-/** Median milliseconds of a step. */
 function timeSteps(
   config: Parameters<typeof createModel<typeof graphMae>>[1],
   graph: Graph,
   weightDecay: number,
   steps: number,
-): number {
+): Timing {
   const model = createModel(graphMae, config, { seed: 0 });
   const params = trainable(model.params);
   const optimizer = adam({ rules: decayAll(weightDecay), betas: [0.9, 0.999] });
-  const times: number[] = [];
+  const [times, processor]: [number[], number[]] = [[], []];
   for (let step = 0; step < steps + 2; step++) {
-    const began = performance.now();
+    const [began, used] = [performance.now(), process.cpuUsage()];
     const batch = model.prepare([graph], createRandom(step));
     const { value, grads } = tf.variableGrads(
       () => graphMae.loss(model.params, model.config, batch).total,
@@ -94,11 +105,15 @@ function timeSteps(
     });
     value.dataSync();
     disposeAll([value, grads, batch]);
-    if (step >= 2) times.push(performance.now() - began);
+    if (step < 2) continue;
+    times.push(performance.now() - began);
+    const { user, system } = process.cpuUsage(used);
+    processor.push((user + system) / 1000);
   }
   optimizer.dispose();
   model.dispose();
-  return median(times);
+  const memory = process.resourceUsage().maxRSS / 1024;
+  return { milliseconds: median(times), processor: median(processor), memory };
 }
 
 const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[values.length >> 1]!;
