@@ -1,3 +1,3 @@
 import { library } from "../../tsup.base.js";
 
-export default library(["src/index.ts", "src/node.ts", "src/decode-worker.ts"]);
+export default library(["src/index.ts", "src/node.ts", "src/decode-program.ts"]);

@@ -19,4 +19,10 @@ export {
 export { readTorchFile, writeTorchFile } from "./io/torch-file.js";
 export { type RunEvaluations, readEvaluations, writeEvaluation } from "./report/evaluation-files.js";
 export { type WriteReportOptions, writeReport } from "./report/write-report.js";
+export {
+  createThreadPool,
+  defaultThreads,
+  type ThreadPool,
+  type ThreadProgram,
+} from "./thread-pool.js";
 export { createRun, openRun, packageVersions, readRunConfig } from "./train/run-store.js";

@@ -3,7 +3,8 @@
  * frame loses its mean, is pre-emphasised, windowed and transformed; powers are gathered in triangles on the mel scale.
  * Computed in double precision.
  */
-import { expect, type Random } from "@unmask/core";
+import type { Random } from "@unmask/core";
+import { expect } from "@unmask/core/errors";
 import { createRealFft } from "./fft.js";
 import { type MelBand, melBanks } from "./mel-banks.js";
 import { type WindowKind, windowOf } from "./windows.js";

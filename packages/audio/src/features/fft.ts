@@ -2,7 +2,7 @@
  * Fourier transforms of real signals in double precision, any even size: radix 2 where half the size is a power of two,
  * else Bluestein's algorithm (1970) over the next power of two.
  */
-import { expect } from "@unmask/core";
+import { expect } from "@unmask/core/errors";
 
 export interface RealFft {
   /** N, even. */

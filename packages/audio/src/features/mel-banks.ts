@@ -1,5 +1,5 @@
 /** Triangular filters on the mel scale, as Kaldi has them. */
-import { expect } from "@unmask/core";
+import { expect } from "@unmask/core/errors";
 
 export interface MelOptions {
   /** Filters. */

@@ -30,6 +30,11 @@ export const audioDataSchema = z.strictObject({
   mixup: z.number().min(0).max(1).optional().describe("share of training clips mixed with another one"),
   timeMask: count.optional().describe("most frames that SpecAugment blanks in training"),
   frequencyMask: count.optional().describe("most bands that SpecAugment blanks in training"),
+  workers: z
+    .int()
+    .min(0)
+    .optional()
+    .describe("threads that decode and make spectrograms, 0 for none; one fewer than processors, at most 4"),
   labelPattern: z
     .string()
     .optional()

@@ -52,7 +52,7 @@ function recordings(name: string, rate: number, seconds: readonly number[]): str
 
 describe("configure", () => {
   const configure = (source: string, given = {}) =>
-    modality.configure({ method: audioMae, source, data: {}, given });
+    modality.configure({ method: audioMae, source, data: { workers: 0 }, given });
 
   it("takes rate, sizes and scale from the recordings, and says so", async () => {
     const source = recordings("short", 8000, [0.3, 0.4, 0.5, 0.5]);
@@ -88,7 +88,7 @@ describe("configure", () => {
 it("opens a folder and single files with a model's form, and describes them without an encoder", async () => {
   const source = recordings("open", 8000, [0.3, 0.4]);
   const { config } = createModel(audioMae, tiny);
-  const data = { labelPattern: "^(\\d)", augment: "none" };
+  const data = { labelPattern: "^(\\d)", augment: "none", workers: 0 };
   const folder = modality.open(source, { method: audioMae, config, data });
   expect([folder.classes, [...folder.labels!]]).toEqual([
     ["0", "1"],
@@ -97,7 +97,7 @@ it("opens a folder and single files with a model's form, and describes them with
   const samples: AudioSample[] = await folder.take(2);
   expect([samples[0]!.frames, samples[0]!.bands]).toEqual([32, 16]);
   expect(
-    await modality.open([join(source, "0_0.wav")], { method: audioMae, config, data: {} }).get(0),
+    await modality.open([join(source, "0_0.wav")], { method: audioMae, config, data: { workers: 0 } }).get(0),
   ).toEqual({
     ...samples[0],
     label: undefined,
@@ -117,7 +117,8 @@ it("opens a folder and single files with a model's form, and describes them with
 it("draws a reconstruction with its axes and makes sound of it", async () => {
   const source = recordings("drawn", 8000, [0.3]);
   const model = createModel(audioMae, tiny);
-  const samples = await modality.open(source, { method: audioMae, config: model.config, data: {} }).take(1);
+  const opened = modality.open(source, { method: audioMae, config: model.config, data: { workers: 0 } });
+  const samples = await opened.take(1);
   const reconstruction = model.reconstruct(samples, createRandom(1));
   const files = await modality.writeReconstruction!(reconstruction, join(root, "drawings", "a"));
   disposeAll(reconstruction);

@@ -1,6 +1,6 @@
 /** Sound files of every kind: how long they are, and their sound, whole or piece by piece. */
 import { stat } from "node:fs/promises";
-import { FormatError } from "@unmask/core";
+import { FormatError } from "@unmask/core/errors";
 import type { Waveform } from "../sample.js";
 import { concatenate, createResampler, type Resampler } from "./resample.js";
 import { WavEncodingError, type WavHeader } from "./wav.js";

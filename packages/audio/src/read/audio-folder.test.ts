@@ -2,9 +2,10 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { BadSampleError, createRandom } from "@unmask/core";
+import { BadSampleError, createModel, createRandom, pretrain, resume, type TrainEvent } from "@unmask/core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { spectrogramClips } from "../features/sample-features.js";
+import { audioMae } from "../methods/audio-mae.js";
 import { energyStatistics } from "../statistics.js";
 import { folderEnergyStatistics } from "../statistics-cache.js";
 import { audioInfo, readAudio, streamAudio } from "./audio-file.js";
@@ -13,7 +14,7 @@ import { encodeWav } from "./wav.js";
 
 const fixture = (name: string) => fileURLToPath(new URL(`../../test/fixtures/${name}`, import.meta.url));
 const tones = ["tone.flac", "tone.mp3", "tone.ogg", "tone.m4a", "tone-adpcm.wav", "tone.mp4"];
-const form = { inputSize: [32, 16] as [number, number], sampleRate: 8000 };
+const form = { inputSize: [32, 16] as [number, number], sampleRate: 8000, workers: 0 };
 
 let root: string;
 beforeAll(() => {
@@ -208,6 +209,50 @@ describe("audioFolder", () => {
     mkdirSync(join(root, "texts"), { recursive: true });
     writeFileSync(join(root, "texts", "a.txt"), "");
     expect(() => audioFolder(join(root, "texts"))).toThrow("holds no recording; found 1 .txt");
+  });
+});
+
+describe("threads", () => {
+  it("give the samples that the asking thread makes, of one recording for two channels too, and the same reasons", async () => {
+    const path = folder("threads", { "a.wav": [300, 3], "b.wav": [500, 0.1] });
+    copyFileSync(fixture("tone.ogg"), join(path, "c.ogg"));
+    writeFileSync(join(path, "d.wav"), "not a sound at all, but long enough to look at");
+    const options = { ...form, channels: 2, mixup: 0.5, timeMask: 8 };
+    const [here, there] = [0, 2].map((workers) => audioFolder(path, { ...options, workers }));
+    for (const random of [undefined, createRandom(1)])
+      for (const i of [0, 1, 2])
+        expect(await there!.get(i, random?.child(i))).toEqual(await here!.get(i, random?.child(i)));
+    await expect(there!.get(3)).rejects.toThrow(BadSampleError);
+    await expect(there!.get(3)).rejects.toThrow("d.wav: wav: expected RIFF ... WAVE");
+    rmSync(join(path, "a.wav"));
+    await expect(audioFiles([join(path, "a.wav")], { ...form, workers: 2 }).get(0)).rejects.toThrow(
+      BadSampleError,
+    );
+  });
+
+  it("resume to the bit", async () => {
+    const path = folder("resumed", { "a.wav": [300, 3], "b.wav": [500, 1], "c.wav": [700, 0.1] });
+    const sizes = { width: 8, depth: 1, heads: 2, decoderWidth: 8, decoderDepth: 1, decoderHeads: 2 };
+    const create = () =>
+      createModel(audioMae, { ...sizes, inputSize: form.inputSize, patchSize: 8, sampleRate: 8000 });
+    const recordings = () => audioFolder(path, { ...form, clips: 2, mixup: 0.5, workers: 2, cache: 0 });
+    const train = async (events: AsyncIterable<TrainEvent>, until = Number.POSITIVE_INFINITY) => {
+      const losses: number[] = [];
+      for await (const event of events) {
+        if (event.type === "step") losses.push(event.loss);
+        if (losses.length === until) break;
+      }
+      return losses;
+    };
+    const settings = { epochs: 4, batchSize: 2, checkpointEvery: { epochs: 1 }, lr: 1e-3, seed: 3 };
+    const whole = await train(pretrain(create(), recordings(), { ...settings, out: join(root, "whole") }));
+    const begun = await train(pretrain(create(), recordings(), { ...settings, out: join(root, "begun") }), 7);
+    const run = await resume(join(root, "begun"), { methods: [audioMae], dataset: recordings() });
+    const rest = await train(run.events);
+    expect(whole).toHaveLength(12);
+    expect(begun).toEqual(whole.slice(0, 7));
+    expect(rest.length).toBeGreaterThan(4);
+    expect(rest).toEqual(whole.slice(-rest.length));
   });
 });
 

@@ -3,15 +3,15 @@ import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { BadSampleError, createDataset, type Dataset, expect, FormatError, type Random } from "@unmask/core";
+import { defaultThreads } from "@unmask/core/node";
 import { z } from "zod";
 import { betaTen, mixWaveforms, rollAndScale, specAugment } from "../augment/augment.js";
 import { audioInputShape } from "../batch.js";
-import { type AudioForm, clipLength, spectrogramSample } from "../features/sample-features.js";
+import { type AudioForm, clipLength } from "../features/sample-features.js";
 import type { AudioSample } from "../sample.js";
-import { audioInfo, streamAudio } from "./audio-file.js";
+import { makeSpectrogram, readSound } from "../sound-threads.js";
 import { type FolderLabels, folderLabels, type LabelOptions } from "./labels.js";
 import { listRecordings } from "./list-recordings.js";
-import { concatenate } from "./resample.js";
 
 const formSchema = z.object(audioInputShape).omit({ mean: true, std: true });
 
@@ -30,6 +30,8 @@ export interface AudioViewOptions {
   /** Widest stripes, in frames and in bands, that SpecAugment blanks in training clips. Default 0, none. */
   readonly timeMask?: number;
   readonly frequencyMask?: number;
+  /** Threads that decode and make spectrograms; 0 does so in the thread that asks. Default one fewer than processors, at most 4. */
+  readonly workers?: number;
 }
 
 export interface AudioFolderOptions extends AudioFormInput, AudioViewOptions, LabelOptions {
@@ -43,9 +45,6 @@ export interface AudioFolder extends Dataset<AudioSample> {
   /** Changes when a file is added, removed or written, or when other evaluation views are asked for. */
   fingerprint(): Promise<string>;
 }
-
-/** Seconds; shorter recordings are decoded whole and kept if there is room, of longer ones the clip alone. */
-const SHORT = 60;
 
 /**
  * The sound files of a folder and its sub-folders, and the sound of videos in it, sorted by path; hidden files are left
@@ -86,10 +85,15 @@ function readRecordings(
     timeMask = 0,
     frequencyMask = 0,
     cache = 256 * 2 ** 20,
+    workers = defaultThreads(),
   } = options;
   const form: AudioForm = formSchema.parse(options);
   expect(Number.isInteger(clips) && clips > 0, `${caller}: clips must be a positive integer, got ${clips}`);
   expect(mixup >= 0 && mixup <= 1, `${caller}: mixup must be a share in 0-1, got ${mixup}`);
+  expect(
+    Number.isInteger(workers) && workers >= 0,
+    `${caller}: workers must be 0 or a number of threads, got ${workers}`,
+  );
   const length = paths.length * clips;
   const wanted = clipLength(form);
   const kept = createSoundCache(cache);
@@ -111,7 +115,7 @@ function readRecordings(
       if (targets && theirs) targets = targets.map((value, i) => share * value + (1 - share) * theirs[i]!);
     } else if (labelled?.several === undefined) targets = undefined; // a label says it all
     if (random && augment === "roll") sound = rollAndScale(sound, random);
-    const plain = spectrogramSample(sound, form);
+    const plain = await makeSpectrogram(sound, form, workers);
     const masks = random !== undefined && (timeMask > 0 || frequencyMask > 0);
     const sample = masks ? specAugment(plain, { timeMask, frequencyMask }, random) : plain;
     const label = labelled?.labels[Math.floor(index / clips)];
@@ -129,43 +133,30 @@ function readRecordings(
   }
 
   /** The sound of one clip at the form's rate, at most `wanted` long. */
-  async function clip(index: number, random?: Random): Promise<Float32Array[]> {
+  async function clip(index: number, random?: Random): Promise<readonly Float32Array[]> {
     const path = paths[Math.floor(index / clips)]!;
     const place = random ? random.uniform() : clips === 1 ? 0 : (index % clips) / (clips - 1);
     try {
       const sound = await clipAt(join(directory, path), path, place);
       return fill === "repeat" ? sound.map((values) => repeated(values, wanted)) : sound;
     } catch (error) {
-      if (error instanceof FormatError || (error as NodeJS.ErrnoException).code !== undefined)
-        throw new BadSampleError(path, (error as Error).message, { cause: error });
+      if (error instanceof FormatError) throw new BadSampleError(path, error.message, { cause: error });
       throw error;
     }
   }
 
-  async function clipAt(file: string, path: string, place: number): Promise<Float32Array[]> {
+  async function clipAt(file: string, path: string, place: number): Promise<readonly Float32Array[]> {
     const short = kept.get(path);
     if (short !== undefined) return cut(short, place);
-    const { duration } = await audioInfo(file);
-    const needed = wanted / form.sampleRate;
-    if (duration > 0 && duration <= SHORT) {
-      const whole = await decode(file, 0, Infinity);
-      kept.set(path, whole);
-      return cut(whole, place);
-    }
-    return decode(file, place * Math.max(0, duration - needed), needed);
+    const { whole, sound } = await readSound(file, form, place, workers);
+    if (!whole) return sound;
+    kept.set(path, sound);
+    return cut(sound, place);
   }
 
   function cut(whole: readonly Float32Array[], place: number): Float32Array[] {
     const first = Math.round(place * Math.max(0, whole[0]!.length - wanted));
     return whole.map((values) => values.subarray(first, first + wanted));
-  }
-
-  async function decode(file: string, start: number, duration: number): Promise<Float32Array[]> {
-    const pieces: (readonly Float32Array[])[] = [];
-    const { sampleRate, channels } = form;
-    for await (const piece of streamAudio(file, { start, duration, sampleRate, channels }))
-      pieces.push(piece.channels);
-    return Array.from({ length: channels }, (_, c) => concatenate(pieces.map((piece) => piece[c]!)));
   }
 
   return createDataset<AudioSample>({

@@ -2,7 +2,7 @@
  * Every other kind of sound file, and the sound of videos, by FFmpeg. Loaded when the first such file is read, as it
  * takes a quarter of a second.
  */
-import { FormatError } from "@unmask/core";
+import { FormatError } from "@unmask/core/errors";
 import {
   AV_CODEC_ID_NONE,
   AV_LOG_QUIET,

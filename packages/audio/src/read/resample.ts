@@ -2,7 +2,7 @@
  * Sampling rates changed by a windowed sinc, with torchaudio's filter (Smith, Digital Audio Resampling; a Hann window of
  * six zero crossings a side, cut-off at 0.99 of the lower rate), piece by piece.
  */
-import { expect } from "@unmask/core";
+import { expect } from "@unmask/core/errors";
 
 const CROSSINGS = 6;
 const ROLLOFF = 0.99;

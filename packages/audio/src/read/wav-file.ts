@@ -1,7 +1,7 @@
 /** Wave files on disk, read piece by piece. */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { open } from "node:fs/promises";
-import { FormatError } from "@unmask/core";
+import { FormatError } from "@unmask/core/errors";
 import type { Waveform } from "../sample.js";
 import { decodeWavBlocks, parseWavHeader, type WavHeader } from "./wav.js";
 

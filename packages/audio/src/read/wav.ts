@@ -2,7 +2,7 @@
  * RIFF wave files in plain JavaScript: integers of 8 to 32 bits, floats of 32 and 64, extensible headers, RF64, any
  * number of channels. Files come from strangers: nothing is read or allocated beyond the bytes that are there.
  */
-import { FormatError } from "@unmask/core";
+import { FormatError } from "@unmask/core/errors";
 import type { Waveform } from "../sample.js";
 
 export interface WavHeader {

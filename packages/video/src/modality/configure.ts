@@ -1,12 +1,18 @@
 /** What the videos decide about a model: its size, clip length and cubes, and what it subtracts and divides by. */
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { type Configured, type ConfigureRequest, expect, resolveConfig, type Source } from "@unmask/core";
+import {
+  type Configured,
+  type ConfigureRequest,
+  expect,
+  FormatError,
+  resolveConfig,
+  type Source,
+} from "@unmask/core";
 import { sizeSchema } from "../batch.js";
 import { frameCount, type VideoInfo } from "../read/clip.js";
 import { videoInfo } from "../read/decode.js";
 import { listVideos } from "../read/list-videos.js";
-import { VideoFileError } from "../read/video-file-error.js";
 import { clipStatistics } from "../statistics.js";
 import { openVideos, videoDataSchema } from "./data.js";
 
@@ -66,7 +72,7 @@ async function survey(source: Source, strict = false): Promise<VideoInfo[]> {
     try {
       infos.push(await videoInfo(files[Math.floor((i * files.length) / count)]!));
     } catch (error) {
-      if (strict || !(error instanceof VideoFileError)) throw error;
+      if (strict || !(error instanceof FormatError)) throw error;
       reason = error.message;
     }
   expect(

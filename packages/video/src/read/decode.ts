@@ -1,4 +1,5 @@
 /** Clips from video files and from folders of frames. */
+import { FormatError } from "@unmask/core/errors";
 import {
   AV_PIX_FMT_GRAY8,
   AV_PIX_FMT_RGB24,
@@ -12,9 +13,8 @@ import { type Box, cropBoxes, type Size } from "../augment/crop.js";
 import { type Clip, type ClipRequest, clipFrames, frameCount, type VideoInfo } from "./clip.js";
 import { cutPicture, type Picture, scaledSize, type Turns } from "./pixels.js";
 import { withVideoFile } from "./video-file.js";
-import { VideoFileError } from "./video-file-error.js";
 
-/** Decodes what is asked for. Throws a VideoFileError where the video does not hold it. */
+/** Decodes what is asked for. Throws a FormatError where the video does not hold it. */
 export async function decodeClip(request: ClipRequest): Promise<Clip> {
   const { source } = request;
   return typeof source === "string" ? decodeFile(source, request) : decodeFolder(source, request);
@@ -80,7 +80,7 @@ function planClip(info: VideoInfo, request: ClipRequest) {
   const total = frameCount(info);
   const clips = starts.map((start) => {
     const indices = clipFrames(total, info.rate, request, start);
-    if (typeof indices === "string") throw new VideoFileError(indices);
+    if (typeof indices === "string") throw new FormatError(indices);
     return indices;
   });
   const wanted = [...new Set(clips.flat())].sort((a, b) => a - b);
@@ -135,11 +135,11 @@ function createScaler(place: Place, turns: Turns, channels: 1 | 3) {
   scaled.format = channels === 1 ? AV_PIX_FMT_GRAY8 : AV_PIX_FMT_RGB24;
   scaled.width = width;
   scaled.height = height;
-  if (scaled.allocBuffer() < 0) throw new VideoFileError("cannot be scaled");
+  if (scaled.allocBuffer() < 0) throw new FormatError("cannot be scaled");
   return {
     cut(frame: Frame, to: Uint8Array) {
       if (scaler.scaleFrameSync(scaled, frame) < 0)
-        throw new VideoFileError("has frames in a format that cannot be converted");
+        throw new FormatError("has frames in a format that cannot be converted");
       const picture = { pixels: scaled.data![0]!, stride: scaled.linesize[0]!, height, width };
       cutPicture(picture, to, { ...place, channels, turns });
     },
@@ -163,7 +163,7 @@ async function decodeImage(
 ): Promise<Picture> {
   const own = await imageSize(path);
   if (own.height !== first.height || own.width !== first.width)
-    throw new VideoFileError(
+    throw new FormatError(
       `holds frames of ${first.height}x${first.width} and of ${own.height}x${own.width} pixels`,
     );
   const pixels = await readImage(path, (image) =>
@@ -183,6 +183,6 @@ async function readImage<T>(path: string, read: (image: Sharp) => Promise<T>): P
     return await read(sharp(path, { failOn: "error" }));
   } catch (error) {
     const [line] = (error as Error).message.split("\n");
-    throw new VideoFileError(`holds a frame that cannot be read: ${line}`, { cause: error });
+    throw new FormatError(`holds a frame that cannot be read: ${line}`, { cause: error });
   }
 }

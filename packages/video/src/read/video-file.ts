@@ -1,4 +1,5 @@
 /** Frames of a video file by their times, decoded by FFmpeg: it seeks to them and keeps no other. */
+import { FormatError } from "@unmask/core/errors";
 import {
   AV_CODEC_ID_NONE,
   AV_LOG_QUIET,
@@ -11,7 +12,6 @@ import {
 import { Codec, CodecContext, Dictionary, FormatContext, Frame, Log, Packet, type Stream } from "node-av/lib";
 import type { VideoInfo } from "./clip.js";
 import type { Turns } from "./pixels.js";
-import { VideoFileError } from "./video-file-error.js";
 
 /** Frames of more pixels are refused: no video has them, and a damaged header must not fill the memory. */
 const MAX_PIXELS = 2 ** 26;
@@ -31,7 +31,7 @@ export interface VideoFile {
 
 Log.setLevel(AV_LOG_QUIET); // what is wrong with a file is told by errors
 
-/** Opens a file, runs `body` and closes it. Throws a VideoFileError for a file that is no video or damaged. */
+/** Opens a file, runs `body` and closes it. Throws a FormatError for a file that is no video or damaged. */
 export function withVideoFile<T>(path: string, body: (file: VideoFile) => T): T {
   const format = new FormatContext();
   // Only the file itself: a playlist under a video's name must not fetch anything.
@@ -42,10 +42,10 @@ export function withVideoFile<T>(path: string, body: (file: VideoFile) => T): T 
     const index = format.findBestStream(AVMEDIA_TYPE_VIDEO);
     const stream = index < 0 ? undefined : format.streams[index];
     if (stream === undefined || stream.codecpar.codecId === AV_CODEC_ID_NONE)
-      throw new VideoFileError("has no video stream");
+      throw new FormatError("has no video stream");
     const { width, height } = stream.codecpar;
-    if (width < 1 || height < 1) throw new VideoFileError("has a video stream without frames");
-    if (width * height > MAX_PIXELS) throw new VideoFileError(`has frames of ${width}x${height} pixels`);
+    if (width < 1 || height < 1) throw new FormatError("has a video stream without frames");
+    if (width * height > MAX_PIXELS) throw new FormatError(`has frames of ${width}x${height} pixels`);
     const decoder = openDecoder(stream);
     try {
       return body(createFile(format, stream, decoder));
@@ -59,7 +59,7 @@ export function withVideoFile<T>(path: string, body: (file: VideoFile) => T): T 
 
 function openDecoder(stream: Stream): CodecContext {
   const codec = Codec.findDecoder(stream.codecpar.codecId);
-  if (codec === null) throw new VideoFileError(`has video in a format that FFmpeg does not decode here`);
+  if (codec === null) throw new FormatError(`has video in a format that FFmpeg does not decode here`);
   const decoder = new CodecContext();
   decoder.allocContext3(codec);
   decoder.parametersToContext(stream.codecpar);
@@ -76,7 +76,7 @@ function createFile(format: FormatContext, stream: Stream, decoder: CodecContext
   const stretched = aspect.num > 0 && aspect.den > 0 ? Math.round((width * aspect.num) / aspect.den) : width;
   const [shownHeight, shownWidth] = turns % 2 === 0 ? [height, stretched] : [stretched, height];
   const length = lengthOf(format, stream, decoder);
-  if (length === undefined) throw new VideoFileError("has a video stream without frames");
+  if (length === undefined) throw new FormatError("has a video stream without frames");
   return {
     info: { height: shownHeight, width: shownWidth, ...length },
     turns,
@@ -140,7 +140,7 @@ class Search {
     if (this.currentTime === undefined || time - this.currentTime > slack) {
       const end =
         this.currentTime === undefined ? "before its first frame" : `after ${this.currentTime.toFixed(2)} s`;
-      throw new VideoFileError(
+      throw new FormatError(
         `ends ${end}, where it should hold ${seconds.toFixed(2)} s; it is damaged or cut short`,
       );
     }
@@ -200,7 +200,7 @@ class Search {
 }
 
 const undecodable = (time: number) =>
-  new VideoFileError(`has no frame that can be decoded at ${time.toFixed(2)} s; it is damaged`);
+  new FormatError(`has no frame that can be decoded at ${time.toFixed(2)} s; it is damaged`);
 
 /** Length in seconds and average rate; where the header does not tell, packets are counted without decoding them. */
 function lengthOf(
@@ -253,5 +253,5 @@ function turnsOf(stream: Stream): Turns {
 }
 
 function check(status: number, problem: string): void {
-  if (status < 0) throw new VideoFileError(problem);
+  if (status < 0) throw new FormatError(problem);
 }

@@ -1,15 +1,14 @@
 /** Folders of videos, and single videos, as data sets of clips. */
 import { join } from "node:path";
-import { BadSampleError, createDataset, type Dataset, expect, type Random } from "@unmask/core";
-import { folderClasses } from "@unmask/core/node";
+import { BadSampleError, createDataset, type Dataset, expect, FormatError, type Random } from "@unmask/core";
+import { defaultThreads, folderClasses } from "@unmask/core/node";
 import type { CropPlan, Size } from "../augment/crop.js";
-import { decodeInThread, defaultThreads } from "../decode-pool.js";
+import { decodeThreads } from "../decode-threads.js";
 import type { GuidedSample, VideoSample } from "../sample.js";
 import type { ClipRequest, Timing } from "./clip.js";
 import { decodeClip } from "./decode.js";
 import { readGuide } from "./guide.js";
 import { type ListedVideo, listVideos } from "./list-videos.js";
-import { VideoFileError } from "./video-file-error.js";
 import type { ClipView } from "./view-scores.js";
 
 export interface ClipOptions {
@@ -148,7 +147,7 @@ function clips<S extends VideoSample>(
       segment: [part / clipsPerVideo, (part + 1) / clipsPerVideo],
     };
     try {
-      const clip = await (workers === 0 ? decodeClip(request) : decodeInThread(request, workers));
+      const clip = await (workers === 0 ? decodeClip(request) : decodeThreads.run(request, workers));
       const { pixels, views } = clip;
       const flip = crop.kind === "multi-scale" && crop.flip;
       return {
@@ -158,8 +157,7 @@ function clips<S extends VideoSample>(
         ...(extra && (await extra(video, { ...clip, flip }, random))),
       } as S;
     } catch (error) {
-      if (error instanceof VideoFileError)
-        throw new BadSampleError(video.path, error.message, { cause: error });
+      if (error instanceof FormatError) throw new BadSampleError(video.path, error.message, { cause: error });
       throw error;
     }
   }
