@@ -222,7 +222,7 @@ Examples:
           .default("visible"),
       )
       .option("--seed <number>", "of the masks", integer(0), 0)
-      .option("--count <number>", "files of a folder", integer(1), 8)
+      .option("--count <number>", "files of a folder, or images of an idx file", integer(1), 8)
       .addOption(engineOption())
       .action(run(async () => (await import("./commands/reconstruct.js")).reconstruct)),
   );

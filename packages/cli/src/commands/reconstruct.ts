@@ -12,7 +12,7 @@ export interface ReconstructCommandOptions extends OutputOptions, EngineOption {
   readonly denormalise: NonNullable<ReconstructOptions["denormalise"]>;
   /** Of the masks. */
   readonly seed: number;
-  /** Samples of a folder. */
+  /** Samples of a folder, or of a file that holds many. */
   readonly count: number;
 }
 
@@ -34,7 +34,8 @@ export async function reconstruct(
     const dataset = modality.open(folder ?? sources, { method: model.method, config: model.config, data });
     await mkdir(out, { recursive: true });
     const taken = new Set<string>();
-    for (let i = 0; i < dataset.length && taken.size < (folder ? count : dataset.length); i++) {
+    const wanted = folder !== undefined || dataset.length > sources.length ? count : dataset.length;
+    for (let i = 0; i < dataset.length && taken.size < wanted; i++) {
       const name = dataset.nameOf(i);
       const sample = await dataset.get(i).catch((error: unknown) => {
         if (!(error instanceof BadSampleError)) throw error;

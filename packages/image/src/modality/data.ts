@@ -65,7 +65,12 @@ interface Form {
 }
 
 function openWith(source: Source, { labels, ...view }: ImageData, form: Form): Dataset<ImageSample> {
-  if (typeof source !== "string") return imageFiles(source, { ...view, ...form });
+  if (typeof source !== "string") {
+    const [only, ...others] = source;
+    if (only !== undefined && others.length === 0 && IDX_NAME.test(basename(only)))
+      return openWith(only, { labels, ...view }, form);
+    return imageFiles(source, { ...view, ...form });
+  }
   const stats = statSync(source, { throwIfNoEntry: false });
   if (stats === undefined)
     throw new UnmaskError(`images: there is no ${source}; give a folder of images or an idx file`);
@@ -86,6 +91,9 @@ function openWith(source: Source, { labels, ...view }: ImageData, form: Form): D
     ...(classes && { classes }),
   });
 }
+
+/** As MNIST and its successors name files of images. */
+const IDX_NAME = /idx[34]-ubyte(\.gz)?$/;
 
 /** The training images of a folder that holds MNIST's files. */
 function mnistFile(folder: string): string | undefined {

@@ -119,7 +119,8 @@ describe("open", () => {
     );
     writeFileSync(join(directory, "train-labels-idx1-ubyte"), Uint8Array.from([...header(1, 3), 2, 0, 1]));
     const options = { method: mae, config: { imageSize: [4, 4], channels: 1 }, data: {} };
-    for (const source of [directory, join(directory, "train-images-idx3-ubyte")]) {
+    const file = join(directory, "train-images-idx3-ubyte");
+    for (const source of [directory, file, [file]]) {
       const dataset = modality.open(source, options);
       expect([...dataset.labels!]).toEqual([2, 0, 1]);
       const [first] = await dataset.take(1);
