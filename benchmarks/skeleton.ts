@@ -41,7 +41,7 @@ const { values: args } = parseArgs({
 if (args.data === undefined) throw new Error("pnpm bench skeleton: give MSR Action3D's files as --data DIR");
 
 const JOINTS = 20;
-const FRAMES = 32;
+const FRAMES = 24;
 
 const size = {
   ...{ joints: JOINTS, frames: FRAMES, persons: 1, framesPerToken: 4 },
@@ -53,7 +53,7 @@ interface Recipe {
   readonly training: TrainSettingsInput;
 }
 
-const training = { epochs: 150, batchSize: 32, lr: 1e-3, warmupEpochs: 10, weightDecay: 0.05 };
+const training = { epochs: 100, batchSize: 32, lr: 1e-3, warmupEpochs: 10, weightDecay: 0.05 };
 
 const recipes: Readonly<Record<string, Recipe>> = {
   joints: { config: size, training },

@@ -16,6 +16,8 @@ export interface SkeletonFolderOptions {
   readonly joints?: number;
   /** Random stretches and turns in training; default true. */
   readonly augment?: boolean;
+  /** Bytes of sequences that are kept so that they are parsed once; default 256 MiB. */
+  readonly cache?: number;
   readonly classes?: readonly string[];
 }
 
@@ -29,22 +31,32 @@ export function skeletonFolder(
   directory: string,
   options: SkeletonFolderOptions = {},
 ): Dataset<SkeletonSample> {
-  const { frames = 120, persons = 2, joints = 20, augment = true } = options;
+  const { frames = 120, persons = 2, joints = 20, augment = true, cache = 2 ** 28 } = options;
   const paths = listSkeletons(directory);
   const names = paths.map(classOf);
   const classes =
     options.classes ??
     [...new Set(names.filter((name) => name !== undefined))].sort((a, b) => (a < b ? -1 : 1));
   const labels = Int32Array.from(names, (name) => (name === undefined ? -1 : classes.indexOf(name)));
+  const kept = new Map<number, SkeletonSequence>();
+  let room = cache;
+  const sequenceOf = async (index: number) => {
+    const known = kept.get(index);
+    if (known !== undefined) return known;
+    const sequence = await readSkeleton(join(directory, paths[index]!), joints);
+    if (sequence.positions.byteLength <= room) {
+      room -= sequence.positions.byteLength;
+      kept.set(index, sequence);
+    }
+    return sequence;
+  };
   return createDataset<SkeletonSample>({
     name: directory,
     length: paths.length,
     ...(classes.length === 0 ? {} : { classes, labels }),
     nameOf: (index) => paths[index]!,
     async get(index, random) {
-      const path = paths[index]!;
-      const sequence = await readSkeleton(join(directory, path), joints);
-      const clip = clipOf(sequence, { frames, persons }, augment ? random : undefined);
+      const clip = clipOf(await sequenceOf(index), { frames, persons }, augment ? random : undefined);
       return { ...clip, label: labels[index] };
     },
   });

@@ -130,6 +130,8 @@ describe("skeletonFolder", () => {
       [1, 2, 4, 2],
       [3, 2, 4, 2],
     ]);
+    rmSync(join(folder, "a01_s02_e01_skeleton3D.txt")); // read once, and kept
+    expect(await data.get(1)).toEqual(clips[1]);
     await expect(data.get(2)).rejects.toThrow("a02_empty.txt");
     expect(() => skeletonFolder(join(folder, "none"))).toThrow("holds no sequence of skeletons");
   });
