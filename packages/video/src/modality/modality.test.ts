@@ -9,6 +9,7 @@ import { makeVideo } from "../../test/make-video.js";
 import { crossVideoMae } from "../methods/cross-video-mae.js";
 import { videoMae } from "../methods/video-mae.js";
 import { videoVit } from "../methods/video-vit.js";
+import { videoFiles } from "../read/video-folder.js";
 import { createVideoClassifier } from "./classifier.js";
 import { fitFrames, fitSizes } from "./configure.js";
 import { exportVideoModel, importVideoModel } from "./foreign.js";
@@ -70,7 +71,7 @@ it("writes film strips and animations", async () => {
   const sample = { pixels, frames: 4, height: 16, width: 16, channels: 3 };
   const reconstruction = model.reconstruct([sample], createRandom(2));
   const files = await modality.writeReconstruction!(reconstruction, join(root, "pictures/one"));
-  expect(files.map((file) => file.slice(-5))).toEqual(["e.png", ".webp"]);
+  expect(files.map((file) => file.slice(-5))).toEqual(["e.png", ".webp", "e.mp4"]);
   const animation = await sharp(files[1]!, { animated: true }).metadata();
   expect([animation.pages, animation.loop]).toEqual([4, 0]);
   // The first frame of the original, enlarged sixfold, stands below its title.
@@ -83,6 +84,13 @@ it("writes film strips and animations", async () => {
     [15, 15],
   ] as const)
     expect(Math.abs(at(title + 6 * y + 3, 4 + 6 * x + 3) - 255 * pixels[(y * 16 + x) * 3]!)).toBeLessThan(1);
+  // The video shows what the animation shows, but for what its coding loses.
+  const { width, pageHeight } = animation as { width: number; pageHeight: number };
+  const options = { frames: 4, stride: 1, size: [pageHeight, width], workers: 0 } as const;
+  const video = await videoFiles([files[2]!], options).get(0);
+  const shown = await sharp(files[1]!, { animated: true }).removeAlpha().raw().toBuffer();
+  const difference = video.pixels.reduce((sum, value, i) => sum + Math.abs(Number(value) - shown[i]!), 0);
+  expect(difference / video.pixels.length).toBeLessThan(12);
 });
 
 describe("createClassifier", () => {

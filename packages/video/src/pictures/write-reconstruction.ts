@@ -1,15 +1,16 @@
-/** Reconstructions as files: a film strip (PNG) and an animation (WebP). */
+/** Reconstructions as files: a film strip (PNG) and an animation (WebP and MP4). */
 import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { writeFileAtomic } from "@unmask/core/node";
 import sharp from "sharp";
 import type { VideoReconstruction } from "../reconstruction.js";
+import { writeMp4 } from "./encode-mp4.js";
 import { animationFrame, filmStrip, type Picture, stripClips } from "./film-strip.js";
 
 /** Milliseconds that each frame of an animation stands. */
 const FRAME_DELAY = 125;
 
-/** Writes `PATH.png` and `PATH.webp`; makes their folder where there is none. Returns the names of the files. */
+/** Writes `PATH.png`, `PATH.webp` and `PATH.mp4`; makes their folder where there is none. Returns the names of the files. */
 export async function writeReconstruction(
   reconstruction: VideoReconstruction,
   path: string,
@@ -19,7 +20,8 @@ export async function writeReconstruction(
   await writeFileAtomic(`${path}.png`, await encodePng(filmStrip(clips)));
   const frames = Array.from({ length: clips.shape[1] }, (_, frame) => animationFrame(clips, frame));
   await writeFileAtomic(`${path}.webp`, await encodeAnimation(frames));
-  return [`${path}.png`, `${path}.webp`];
+  await writeMp4(`${path}.mp4`, frames, 1000 / FRAME_DELAY);
+  return [`${path}.png`, `${path}.webp`, `${path}.mp4`];
 }
 
 /** The bytes of an animated WebP that repeats for ever; all frames have the size of the first. */
