@@ -12,14 +12,12 @@ import {
   type Model,
   parseNpy,
   parseSparseNpz,
-  readParameters,
   type SparseRows,
   spread,
   toInt32,
-  writeParameters,
 } from "@unmask/core";
 import { writeFileAtomic } from "@unmask/core/node";
-import { clustersOf, type Graph, nodeDataset, readPlanetoid, scgc, startClusters } from "@unmask/graph";
+import { clustersOf, type Graph, nodeDataset, readPlanetoid, scgc } from "@unmask/graph";
 import type { BenchOptions } from "./graph-nodes.js";
 import { pretrained } from "./pretrained.js";
 
@@ -31,7 +29,6 @@ export const clusterSets = {
 } as const;
 
 const EPOCHS = 200;
-const WARMUP = 30; // epochs of the auto-encoder alone, in batches of 256 by Adam at 1e-3, as SDCN's was trained
 const TRAINING = {
   optimizer: "adam" as const,
   betas: [0.9, 0.999] as [number, number],
@@ -99,27 +96,15 @@ async function once(
   const dataset = nodeDataset({ graph }, { name: set });
   const nodes = await dataset.take(graph.nodes);
   const run = join(out, `${set}-${seed}`);
-  const shared = { ...TRAINING, seed, signal };
-  const warm = await pretrained(scgc, { ...config, alpha: 0, beta: 0 }, dataset, {
-    ...shared,
-    ...{ epochs: WARMUP, lr: 1e-3, batchSize: 256, out: `${run}-warm` },
-  });
-  if (warm === undefined) return undefined;
-  const score = (model: Model) => scoresOf(graph, clustersOf(model as unknown as Scgc, nodes));
   const history = `${run}.jsonl`;
+  const line = (epoch: number, model: Model) =>
+    `${JSON.stringify({ epoch, ...scoresOf(graph, clustersOf(model as unknown as Scgc, nodes)) })}\n`;
   const model = await pretrained(scgc, config, dataset, {
-    ...shared,
-    ...{ epochs: EPOCHS, lr, batchSize: nodes.length, out: run },
-    async onBegin(model) {
-      writeParameters(model.params, await readParameters(warm.params));
-      await startClusters(model as unknown as Scgc, nodes, { seed });
-      await writeFile(history, `${JSON.stringify({ epoch: 0, ...score(model) })}\n`);
-    },
-    async onEpoch({ epoch }, model) {
-      await appendFile(history, `${JSON.stringify({ epoch, ...score(model) })}\n`);
-    },
+    ...TRAINING,
+    ...{ epochs: EPOCHS, lr, batchSize: nodes.length, seed, signal, out: run },
+    onBegin: (model) => writeFile(history, line(0, model)),
+    onEpoch: ({ epoch }, model) => appendFile(history, line(epoch, model)),
   });
-  warm.dispose();
   if (model === undefined) return undefined;
   model.dispose();
   const lines = (await readFile(history, "utf8")).trim().split("\n");

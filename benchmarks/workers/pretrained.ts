@@ -17,8 +17,8 @@ export interface PretrainedOptions extends Omit<TrainOptions, "out"> {
   readonly seed: number;
   /** Folder of the run. */
   readonly out: string;
-  /** What a new model goes through before its first epoch. */
-  readonly onBegin?: (model: Model) => Promise<void>;
+  /** Before the first epoch of a new run. */
+  readonly onBegin?: (model: Model) => void | Promise<void>;
   readonly onEpoch?: (event: EpochEvent, model: Model) => void | Promise<void>;
 }
 
@@ -29,18 +29,18 @@ export async function pretrained<S>(
   dataset: Dataset<S>,
   { out, signal, onBegin, onEpoch, ...training }: PretrainedOptions,
 ): Promise<Model | undefined> {
-  const begin = async () => {
+  const begin = () => {
     const model: Model = createModel(method, config, { seed: training.seed });
-    await onBegin?.(model);
     return { model, events: pretrain(model, dataset, { ...training, out, signal, keepCheckpoints: 1 }) };
   };
   await mkdir(dirname(out), { recursive: true });
   const { model, events } = existsSync(out)
     ? await resume<S>(out, { methods: [method], dataset, signal })
-    : await begin();
+    : begin();
   let done = false;
   for await (const event of events) {
     done ||= event.type === "end";
+    if (event.type === "start" && event.step === 0) await onBegin?.(model as Model);
     if (event.type === "epoch") await onEpoch?.(event, model as Model);
   }
   if (done) return model as Model;

@@ -87,6 +87,11 @@ export interface Method<
    * each time. Computed before the first step and again when a run is resumed, from its arguments alone.
    */
   arrange?(config: C, dataset: Dataset<S>, arrangement: Arrangement): Promise<Int32Array>;
+  /**
+   * Brings fresh parameters to where training starts, where that depends on the data. Called once before the first update
+   * of a new run, never of a resumed one; disposes what it makes on its way.
+   */
+  begin?(params: P, config: C, dataset: Dataset<S>, random: Random): Promise<void>;
   /** Pure and differentiable; what it leaves behind in buffers it says by `updateBuffer`. */
   loss(params: P, config: C, batch: B): LossTerms;
   /** Moves what is not trained by gradient, once after each update: averaged teachers above all. */

@@ -85,6 +85,7 @@ function pretrainTask<C extends object, S, B extends Batch, P extends Params, R>
         return arrange(config, dataset, { ...arrangement, teachers });
       },
     }),
+    begin: async (dataset, random) => method.begin?.(params, config, dataset, random),
     afterUpdate: (progress) => method.afterUpdate?.(params, config, progress),
   };
 }

@@ -125,6 +125,23 @@ describe("resume", () => {
     );
   });
 
+  it("what a method does to begin with is done once, and resumed with the rest", async () => {
+    const begun: number[] = [];
+    const prepared = {
+      ...toy,
+      async begin({ counter }: { counter: tf.Variable }, _: unknown, { length }: Dataset<Float32Array>) {
+        begun.push(length);
+        tf.tidy(() => counter.assign(tf.scalar(7, "int32")));
+      },
+    };
+    const out = join(home, "begun");
+    const model = createModel(prepared, {}, { seed: 3 });
+    await leaveAt(pretrain(model, newData(), { ...options, out }), (event) => event.type === "checkpoint");
+    const run = await resume(out, { methods: [prepared], dataset: newData() });
+    await collect(run.events);
+    expect([begun, flatten(run.model.params).get("counter")!.dataSync()[0]]).toEqual([[50], 7]);
+  });
+
   it("after an abort continues from the very step", async () => {
     const out = join(home, "aborted");
     const controller = new AbortController();

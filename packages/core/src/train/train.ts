@@ -48,6 +48,8 @@ export interface TrainTask<S, B extends Batch> extends Losses<S, B> {
     dataset: Dataset<S>,
     arrangement: { readonly batchSize: number; readonly random: Random },
   ): Promise<Int32Array>;
+  /** Called once before a new run. */
+  begin?(dataset: Dataset<S>, random: Random): Promise<void>;
   /** Called once after each update. */
   afterUpdate?(progress: UpdateProgress): void;
 }
@@ -80,6 +82,7 @@ export async function* train<S, B extends Batch>(
   const { out, data, signal, strict, ...input } = options;
   const settings = resolveTrainSettings(input);
   const order = await orderOf(task, dataset, settings);
+  await task.begin?.(dataset, createRandom(settings.seed).child("begin"));
   let store: RunStore | undefined;
   if (out !== undefined) {
     const files = await runFiles();

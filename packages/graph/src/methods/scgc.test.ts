@@ -1,6 +1,8 @@
+import * as tf from "@tensorflow/tfjs";
 import { createModel, createRandom, type Random } from "@unmask/core";
 import { contractSuite, onEveryEngine } from "@unmask/testing";
 import { expect, it } from "vitest";
+import { nodeDataset } from "../datasets.js";
 import type { Graph } from "../graph.js";
 import { clustersOf, scgc, startClusters } from "./scgc.js";
 
@@ -40,6 +42,20 @@ await onEveryEngine("scgc", () => {
     const [first, second] = [found.subarray(0, 8), found.subarray(8)];
     expect(new Set(first).size + new Set(second).size).toBe(2);
     expect(first[0]).not.toBe(second[0]);
+    model.dispose();
+  });
+
+  it.each([true, false])("training starts from clusters of warmed-up codes, decode %s", async (decode) => {
+    const graph = groups(8, createRandom(2));
+    const given = { ...config, decode, warmupEpochs: 20 };
+    const model = createModel(scgc, given, { seed: 1 });
+    const before = [model.params.ae.enc_1.weight.dataSync().slice(), tf.memory().numTensors] as const;
+    await scgc.begin(model.params, model.config, nodeDataset({ graph }), createRandom(1));
+    expect(tf.memory().numTensors).toBe(before[1]);
+    expect(model.params.ae.enc_1.weight.dataSync()).not.toEqual(before[0]);
+    const found = clustersOf(model, nodesOf(graph));
+    const [first, second] = [found.subarray(0, 8), found.subarray(8)];
+    expect([new Set(first).size, new Set(second).size, first[0] === second[0]]).toEqual([1, 1, false]);
     model.dispose();
   });
 

@@ -14,7 +14,10 @@
 import * as tf from "@tensorflow/tfjs";
 import {
   applyLinear,
+  bindModel,
   createRandom,
+  type Dataset,
+  disposeTree,
   type EncodeOptions,
   expect,
   kMeans,
@@ -25,8 +28,10 @@ import {
   mse,
   normal,
   parameter,
+  pretrain,
   type Random,
   stopGradient,
+  tidy,
 } from "@unmask/core";
 import { z } from "zod";
 import { type GraphSample, isNode } from "../graph.js";
@@ -47,6 +52,7 @@ export interface ScgcConfig {
   readonly alpha: number;
   readonly beta: number;
   readonly freedom: number;
+  readonly warmupEpochs: number;
 }
 
 const count = z.int().positive();
@@ -70,6 +76,13 @@ const schema = z.strictObject({
   alpha: z.number().nonnegative().default(1).describe("weight of the contrast"),
   beta: z.number().nonnegative().default(0.1).describe("weight of the clusters' divergence"),
   freedom: z.number().positive().default(1).describe("degrees of freedom of Student's t"),
+  warmupEpochs: z
+    .int()
+    .nonnegative()
+    .default(30)
+    .describe(
+      "epochs of the auto-encoder alone before a run, after which k-means sets the centres; 0 for neither",
+    ),
 }) satisfies z.ZodType<ScgcConfig>;
 
 const star = { decode: false, influence: true, alpha: 1, beta: 0.1, order: 1, tau: 0.25 } as const;
@@ -117,6 +130,16 @@ export interface ScgcBatch {
   readonly influence: tf.Tensor2D;
 }
 
+function initDecoder({ features, hidden, codeWidth }: ScgcConfig, random: Random): DecoderParams {
+  const [first, second, third] = hidden;
+  return {
+    dec_1: torchLinear(random, codeWidth, third),
+    dec_2: torchLinear(random, third, second),
+    dec_3: torchLinear(random, second, first),
+    x_bar_layer: torchLinear(random, first, features),
+  };
+}
+
 function init(config: ScgcConfig, random: Random): ScgcParams {
   const { features, hidden, codeWidth, clusters, decode } = config;
   const [first, second, third] = hidden;
@@ -126,15 +149,9 @@ function init(config: ScgcConfig, random: Random): ScgcParams {
     enc_3: torchLinear(random, second, third),
     z_layer: torchLinear(random, third, codeWidth),
   };
-  const decoder = () => ({
-    dec_1: torchLinear(random, codeWidth, third),
-    dec_2: torchLinear(random, third, second),
-    dec_3: torchLinear(random, second, first),
-    x_bar_layer: torchLinear(random, first, features),
-  });
   const deviation = Math.sqrt(2 / (clusters + codeWidth)); // xavier's
   return {
-    ae: decode ? { ...encoder, ...decoder() } : encoder,
+    ae: decode ? { ...encoder, ...initDecoder(config, random) } : encoder,
     cluster_layer: parameter(normal(deviation)([clusters, codeWidth], random)),
   };
 }
@@ -289,6 +306,26 @@ function encode(
   return poolNodes("scgc", codes, { nodes, graphOf }, parts.length, pool);
 }
 
+/** The auto-encoder is trained alone as SDCN's was, in batches of 256 by Adam at 1e-3; then k-means sets the centres. */
+async function begin(
+  params: ScgcParams,
+  config: ScgcConfig,
+  dataset: Dataset<GraphSample>,
+  random: Random,
+): Promise<void> {
+  if (config.warmupEpochs === 0) return;
+  const decoder = config.decode ? undefined : tidy(() => initDecoder(config, random)); // SCGC*: for the warm-up alone
+  const alone = { ...config, decode: true, alpha: 0, beta: 0, warmupEpochs: 0 };
+  const model = bindModel(scgc, alone, { ...params, ae: { ...params.ae, ...decoder } });
+  for await (const _ of pretrain(model, dataset, {
+    ...{ epochs: config.warmupEpochs, batchSize: 256, lr: 1e-3, schedule: "step", warmupEpochs: 0 },
+    ...{ optimizer: "adam", betas: [0.9, 0.999], weightDecay: 0, seed: random.int(2 ** 31) },
+  }));
+  disposeTree(decoder ?? {});
+  const samples = await dataset.take(dataset.length);
+  if (samples.every(isNode)) await startClusters(model, samples, { seed: random.int(2 ** 31) });
+}
+
 /** Puts the centres where k-means finds the clusters of the codes: what comes before training. */
 export async function startClusters(
   {
@@ -338,6 +375,7 @@ export const scgc = {
   presets,
   init,
   prepare,
+  begin,
   loss,
   encode,
 } satisfies Method<ScgcConfig, GraphSample, ScgcBatch, ScgcParams>;
