@@ -8,7 +8,7 @@ namespace unmask {
 void* allocate(size_t bytes);  // 64-byte aligned; null when there is no memory
 void release(void* memory);
 
-// Scratch of the calling thread: slot 0 .. 7, valid until the thread next asks for the same slot.
+// Scratch of the calling thread: valid until the thread next asks for the same slot.
 enum class Slot { packed_a, packed_b, shared_b, rows, scores, extra, partial, count };
 float* scratch(Slot slot, int64_t floats);
 

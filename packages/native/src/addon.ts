@@ -35,6 +35,7 @@ export interface Addon {
     activation: number,
     leak: number,
     slope: Floats | null,
+    factor: Floats | null,
     residual: Floats | null,
     rowSums: Floats | null,
   ): void;

@@ -239,6 +239,8 @@ describe("matMul", () => {
     [130, 600, 900, false, false],
     [300, 40, 1000, true, false],
     [7, 3, 2500, true, true],
+    [50, 70, 3100, true, true],
+    [1024, 40, 60, true, false],
   ])("%i x %i x %i", (m, n, k, tA, tB) => {
     const [a, b] = [tensor(tA ? [k, m] : [m, k], false, 1), tensor(tB ? [n, k] : [k, n], false, 1)];
     agree(() => tf.matMul(a(), b(), tA, tB));

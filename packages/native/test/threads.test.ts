@@ -22,7 +22,8 @@ it("results do not depend on the number of threads, to the bit", () => {
     tf.tidy(() => {
       const [a, b] = [tf.tensor2d(x.slice(), [400, 300]), tf.tensor2d(w.slice(), [300, 500])];
       const long = tf.tensor2d(z.slice(), [1999, 30]);
-      const results = [tf.matMul(a, b), tf.matMul(a, a, true), tf.sum(long, 0), tf.sum(a), tf.softmax(a)];
+      const products = [tf.matMul(a, b), tf.matMul(a, a, true), tf.matMul(long, long, true)];
+      const results = [...products, tf.sum(long, 0), tf.sum(a), tf.softmax(a)];
       return results.map((t) => [...t.dataSync()]);
     });
   const before = about().threads;
@@ -47,7 +48,7 @@ const array = (n, value) => new Float32Array(addon.buffer(n * 4), 0, n).fill(val
 let wrong = 0;
 for (let round = 1; round <= 150; round++) {
   const [a, b, c] = [array(20000, round), array(15000, workerData.factor), array(30000, 0)];
-  addon.matmul(a, 0, 100, 1, 0, b, 0, 150, 1, 0, c, 1, 200, 150, 100, 1, null, 0, 0, null, null, null);
+  addon.matmul(a, 0, 100, 1, 0, b, 0, 150, 1, 0, c, 1, 200, 150, 100, 1, null, 0, 0, null, null, null, null);
   if (c.some((x) => x !== 100 * round * workerData.factor)) wrong++;
 }
 parentPort.postMessage(wrong);

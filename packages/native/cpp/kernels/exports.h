@@ -10,7 +10,7 @@ namespace unmask::UNMASK_ISA {
 void matmul(const float* a, int64_t a_offset, int64_t a_row, int64_t a_column, int64_t a_batch, const float* b,
             int64_t b_offset, int64_t b_row, int64_t b_column, int64_t b_batch, float* c, int64_t batch, int64_t m,
             int64_t n, int64_t k, float alpha, const float* bias, int activation, float leak, float* slope,
-            const float* residual, float* row_sums);
+            const float* factor, const float* residual, float* row_sums);
 
 // elementwise.cc
 void unary(int op, const float* x, float* y, int64_t size, float p, float q);

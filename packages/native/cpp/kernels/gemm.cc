@@ -1,5 +1,5 @@
 // Blocked product after Goto and van de Geijn (doi 10.1145/1356052.1356053): B is packed into panels of kN columns,
-// a register tile of kM x kN accumulates over up to kBlockK rows of a panel. A row-major A is read in place.
+// a register tile of kM x kN accumulates over up to kBlockK rows of a panel. A is read in place.
 #include "gemm.h"
 
 #include <cstring>
@@ -17,9 +17,11 @@ constexpr int kM = kRegisters == 32 ? 12 : 6;  // rows of a tile
 constexpr int kV = 2;                          // vectors across a tile
 constexpr int kN = kV * W;
 constexpr int64_t kBlockK = 384;
-constexpr int64_t kBlockM = 96;                // rows of one task
-constexpr int64_t kShared = 1 << 21;           // floats of packed A and B at a time
-constexpr int64_t kPackColumns = 64;           // columns of A packed by one task
+constexpr int64_t kBlockM = 48;                // rows of one task
+constexpr int64_t kShared = 1 << 21;           // floats of packed B at a time
+constexpr int64_t kWait = 64;                  // steps of a tile from which prefetching pays
+constexpr int64_t kDeep = 768;                 // from twice that a sum is long
+constexpr int64_t kSmall = 1 << 17;            // floats of a C that each task may have its own of
 
 constexpr int64_t round_up(int64_t x, int64_t multiple) { return (x + multiple - 1) / multiple * multiple; }
 
@@ -56,41 +58,15 @@ void pack_panel(const Matrix& b, int64_t j, int64_t width, int64_t k, float* pan
   }
 }
 
-// Columns [begin, end) of the first k columns of A as strips [ceil(rows / kM)][k][kM], missing rows 0.
-// Adds to sums[row], if given, what it packs.
-void pack_rows(const Matrix& a, int64_t rows, int64_t begin, int64_t end, int64_t k, float* strips, float* sums) {
-  const int64_t count = (rows + kM - 1) / kM;
-  if (a.row != 1) {
-    for (int64_t p = begin; p < end; p++)
-      for (int64_t row = 0; row < count * kM; row++) {
-        const float x = row < rows ? a.data[row * a.row + p * a.column] : 0.0f;
-        strips[(row / kM * k + p) * kM + row % kM] = x;
-        if (sums != nullptr && row < rows) sums[row] += x;
-      }
-    return;
-  }
-  constexpr int kVectors = (kM + W - 1) / W;  // a store may run into the next row of the strip, written after it
-  constexpr int64_t kGroup = 8;               // strips written side by side: more would fight over cache sets
-  for (int64_t first = 0; first < count; first += kGroup) {
-    const int64_t last = first + kGroup < count ? first + kGroup : count;
-    for (int64_t p = begin; p < end; p++) {
-      const float* source = a.data + p * a.column;
-      for (int64_t s = first; s < last; s++) {
-        float* strip = strips + (s * k + p) * kM;
-        const float* from = source + s * kM;
-        if (s * kM + kVectors * W <= rows && p + 1 < end)
-          for (int v = 0; v < kVectors; v++) store(strip + v * W, load(from + v * W));
-        else
-          for (int r = 0; r < kM; r++) strip[r] = s * kM + r < rows ? from[r] : 0.0f;
-      }
-      if (sums != nullptr) {
-        int64_t r = first * kM;
-        const int64_t stop = last * kM < rows ? last * kM : rows;
-        for (; r + W <= stop; r += W) store(sums + r, load(sums + r) + load(source + r));
-        for (; r < stop; r++) sums[r] += source[r];
-      }
-    }
-  }
+void pack_panels(const Matrix& b, int64_t j, int64_t columns, int64_t k, float* panels) {
+  for (int64_t i = 0; i < columns; i += kN) pack_panel(b, j + i, least(columns - i, kN), k, panels + i * k);
+}
+
+// Rows of a column-major A as strips [ceil(rows / kM)][k][kM], missing rows 0.
+void pack_rows(const float* a, int64_t column, int64_t rows, int64_t k, float* strips) {
+  for (int64_t p = 0; p < k; p++, a += column, strips += kM)
+    for (int64_t r = 0; r < rows; r += kM)
+      for (int i = 0; i < kM; i++) strips[r * k + i] = r + i < rows ? a[r + i] : 0.0f;
 }
 
 // ---- register tile ----
@@ -104,75 +80,111 @@ struct Tile {
   const Epilogue* epilogue;
 };
 
+// The epilogue of W elements, `left` of which exist, `offset` floats from the tile's corner.
+UNMASK_INLINE vf finished(vf x, const Tile& t, int v, int64_t offset, int64_t left) {
+  const Epilogue& e = *t.epilogue;
+  const int64_t place = t.row * t.c_row + t.column + offset;
+  x = x * e.alpha;
+  if (e.bias) x += load_up_to(e.bias + t.column + v * W, left);
+  if (e.activation != Activation::none) {
+    const Activated f = activate(x, e.activation, e.leak, e.slope != nullptr);
+    x = f.value;
+    if (e.slope) store_up_to(e.slope + place, f.slope, left);
+  }
+  if (e.factor) x = x * load_up_to(e.factor + place, left);
+  if (e.residual) x += load_up_to(e.residual + place, left);
+  return x;
+}
+
+// Whole tiles without an activation stay in registers; the loops of the others are not unrolled.
 template <int R, int V>
 UNMASK_INLINE void finish(vf (&sum)[R][V], const Tile& t) {
   const Epilogue& e = *t.epilogue;
   const bool plain = !t.last || e.plain();
-  for (int r = 0; r < R; r++)
-    for (int v = 0; v < V; v++) {
-      const int64_t left = t.width - v * W;
-      if (left <= 0) break;
-      const int64_t offset = r * t.c_row + v * W;
-      const bool whole = left >= W;
-      float* at = t.c + offset;
-      vf x = sum[r][v];
-      if (t.accumulate) x += whole ? load(at) : load_first(at, left);
-      if (!plain) {
-        x *= e.alpha;
-        if (e.bias) x += whole ? load(e.bias + t.column + v * W) : load_first(e.bias + t.column + v * W, left);
-        const int64_t place = t.row * t.c_row + t.column + offset;
-        if (e.activation != Activation::none) {
-          const Activated f = activate(x, e.activation, e.leak, e.slope != nullptr);
-          x = f.value;
-          if (e.slope) whole ? store(e.slope + place, f.slope) : store_first(e.slope + place, f.slope, left);
-        }
-        if (e.residual) x += whole ? load(e.residual + place) : load_first(e.residual + place, left);
+  if (t.width >= V * W && (plain || e.activation == Activation::none)) {
+    if (t.accumulate) unrolled<R, V>([&](auto r, auto v) UNMASK_LAMBDA { sum[r][v] += load(t.c + r * t.c_row + v * W); });
+    if (!plain) {
+      unrolled<R, V>([&](auto r, auto v) UNMASK_LAMBDA { sum[r][v] = sum[r][v] * e.alpha; });
+      if (e.bias) {
+        const float* bias = e.bias + t.column;
+        unrolled<R, V>([&](auto r, auto v) UNMASK_LAMBDA { sum[r][v] += load(bias + v * W); });
       }
-      whole ? store(at, x) : store_first(at, x, left);
+      if (e.factor) {
+        const float* factor = e.factor + t.row * t.c_row + t.column;
+        unrolled<R, V>([&](auto r, auto v) UNMASK_LAMBDA { sum[r][v] = sum[r][v] * load(factor + r * t.c_row + v * W); });
+      }
+      if (e.residual) {
+        const float* residual = e.residual + t.row * t.c_row + t.column;
+        unrolled<R, V>([&](auto r, auto v) UNMASK_LAMBDA { sum[r][v] += load(residual + r * t.c_row + v * W); });
+      }
+    }
+    unrolled<R, V>([&](auto r, auto v) UNMASK_LAMBDA { store(t.c + r * t.c_row + v * W, sum[r][v]); });
+    return;
+  }
+  vf rest[R][V];
+  unrolled<R, V>([&](auto r, auto v) UNMASK_LAMBDA { rest[r][v] = sum[r][v]; });
+#pragma GCC unroll 1
+  for (int r = 0; r < R; r++)
+#pragma GCC unroll 1
+    for (int v = 0; v < V; v++) {
+      const int64_t left = least(t.width - v * W, W), offset = r * t.c_row + v * W;
+      if (left <= 0) break;
+      vf x = rest[r][v];
+      if (t.accumulate) x += load_up_to(t.c + offset, left);
+      store_up_to(t.c + offset, plain ? x : finished(x, t, v, offset, left), left);
     }
 }
 
-// R rows of A (row r, step p at a[r * a_row + p * a_column]) times a panel.
-template <int R, int V, bool Packed>
-void tile(int64_t k, const float* a, int64_t a_row, const float* b, const Tile& t) {
-  vf sum[R][V] = {};
-  const int64_t row = Packed ? 1 : a_row;
-  constexpr int kGroup = 3;  // rows that share a base register: base, base + row, base + 2 * row
-  const float* base[(R + kGroup - 1) / kGroup];
-#pragma GCC unroll 16
-  for (int g = 0; g < (R + kGroup - 1) / kGroup; g++) base[g] = a + g * kGroup * row;
+// What the epilogue will touch, fetched while the products are summed.
+template <int R>
+UNMASK_INLINE void prefetch(const Tile& t) {
+  const Epilogue& e = *t.epilogue;
+  const auto fetch = [&](const float* corner) UNMASK_LAMBDA {
+    for (int r = 0; r < R; r++)
+      for (int v = 0; v < kN; v += 16) __builtin_prefetch(corner + r * t.c_row + v, 1);
+  };
+  fetch(t.c);
+  if (!t.last) return;
+  const int64_t place = t.row * t.c_row + t.column;
+  if (e.slope) fetch(e.slope + place);
+  if (e.factor) fetch(e.factor + place);
+  if (e.residual) fetch(e.residual + place);
+}
+
+// R rows of A times a panel. `stride` is A's between rows, or, for a column-major A, between columns.
+template <int R, int V, bool ColumnMajor>
+void tile(int64_t k, const float* a, int64_t stride, const float* b, const Tile& t) {
+  vf sum[R][V];
+  unrolled<R, V>([&](auto r, auto v) UNMASK_LAMBDA { sum[r][v] = vf{}; });
+  constexpr int kGroup = 3;  // rows that share a base register: base, base + stride, base + 2 * stride
+  constexpr int kGroups = ColumnMajor ? 1 : (R + kGroup - 1) / kGroup;
+  const float* base[kGroups];
+  unrolled<kGroups>([&](auto g) UNMASK_LAMBDA { base[g] = a + g * kGroup * stride; });
+  if (k >= kWait) prefetch<R>(t);
   for (int64_t p = 0; p < k; p++) {
-    vf column[V];
-#pragma GCC unroll 4
-    for (int v = 0; v < V; v++) column[v] = load(b + v * W);
-#pragma GCC unroll 16
-    for (int r = 0; r < R; r++) {
-      const vf x = splat(Packed ? a[r] : base[r / kGroup][(r % kGroup) * row]);
-#pragma GCC unroll 4
-      for (int v = 0; v < V; v++) sum[r][v] += x * column[v];
-    }
+    vf row[V];
+    unrolled<V>([&](auto v) UNMASK_LAMBDA { row[v] = load(b + v * W); });
+    unrolled<R>([&](auto r) UNMASK_LAMBDA {
+      const vf x = splat(ColumnMajor ? base[0][r] : base[r / kGroup][(r % kGroup) * stride]);
+      unrolled<V>([&](auto v) UNMASK_LAMBDA { sum[r][v] += x * row[v]; });
+    });
     b += kN;
-    if constexpr (Packed) {
-      a += kM;
-    } else {
-#pragma GCC unroll 16
-      for (int g = 0; g < (R + kGroup - 1) / kGroup; g++) base[g]++;
-    }
+    unrolled<kGroups>([&](auto g) UNMASK_LAMBDA { base[g] += ColumnMajor ? stride : 1; });
   }
   finish<R, V>(sum, t);
 }
 
 using TileFunction = void (*)(int64_t, const float*, int64_t, const float*, const Tile&);
 
-template <int V, bool Packed, int... R>
-constexpr TileFunction pick_tile(int rows, std::integer_sequence<int, R...>) {
-  constexpr TileFunction table[] = {tile<R + 1, V, Packed>...};
+template <int V, bool ColumnMajor, int... R>
+TileFunction pick_tile(int rows, std::integer_sequence<int, R...>) {
+  static constexpr TileFunction table[] = {tile<R + 1, V, ColumnMajor>...};
   return table[rows - 1];
 }
 
-TileFunction tile_for(int rows, bool narrow, bool packed) {
+TileFunction tile_for(int rows, bool narrow, bool column_major) {
   constexpr auto all = std::make_integer_sequence<int, kM>{};
-  if (packed) return narrow ? pick_tile<1, true>(rows, all) : pick_tile<kV, true>(rows, all);
+  if (column_major) return narrow ? pick_tile<1, true>(rows, all) : pick_tile<kV, true>(rows, all);
   return narrow ? pick_tile<1, false>(rows, all) : pick_tile<kV, false>(rows, all);
 }
 
@@ -183,23 +195,45 @@ struct Block {
   const Gemm* g;
   int64_t i, rows, j, columns, k0, depth;
   const float* panels;  // of this block of B, [columns / kN][depth][kN]
-  const float* strips;  // of this block of A, [rows / kM][depth][kM]; null where A is read in place
 };
 
-bool needs_packing(const Gemm& g) { return g.a.column != 1 || g.a_row_sums != nullptr; }
+// Adds columns [k0, k0 + depth) of A to the sums of its rows [i, i + rows).
+void add_row_sums(const Block& block) {
+  const Gemm& g = *block.g;
+  for (int64_t i = block.i; i < block.i + block.rows; i += W) {
+    const int64_t left = least(block.i + block.rows - i, W);
+    vf total = block.k0 > 0 ? load_up_to(g.a_row_sums + i, left) : vf{};
+    const float* column = g.a.data + i + block.k0 * g.a.column;
+    for (int64_t p = 0; p < block.depth; p++, column += g.a.column) total += load_up_to(column, left);
+    store_up_to(g.a_row_sums + i, total, left);
+  }
+}
+
+// Columns of A that lie multiples of 4 KB apart share a few cache sets, where a line does not last until the tile
+// that needs the rest of it.
+bool evicts_itself(const Gemm& g) { return kM <= 8 && g.a.column % 1024 == 0; }
 
 void multiply(const Block& block) {
   const Gemm& g = *block.g;
-  const bool packed = block.strips != nullptr;
-  const float* a = packed ? block.strips : g.a.data + block.i * g.a.row + block.k0;
+  const bool column_major = g.a.column != 1;
+  const float* a = g.a.data + block.i * g.a.row + block.k0 * g.a.column;
+  int64_t next = g.a.row, stride = column_major ? g.a.column : g.a.row;  // floats between rows; `stride` of `tile`
+  if (g.a_row_sums != nullptr && block.j == 0) add_row_sums(block);
+  if (evicts_itself(g)) {
+    float* strips = scratch(Slot::packed_a, round_up(block.rows, kM) * block.depth);
+    pack_rows(a, g.a.column, block.rows, block.depth, strips);
+    a = strips;
+    next = block.depth;
+    stride = kM;
+  }
   for (int64_t j = 0; j < block.columns; j += kN) {
     const float* panel = block.panels + j * block.depth;
-    const int64_t width = block.columns - j < kN ? block.columns - j : kN;
+    const int64_t width = least(block.columns - j, kN);
     for (int64_t i = 0; i < block.rows; i += kM) {
-      const int rows = static_cast<int>(block.rows - i < kM ? block.rows - i : kM);
+      const int rows = static_cast<int>(least(block.rows - i, kM));
       const Tile t{g.c + (block.i + i) * g.c_row + block.j + j, g.c_row, block.i + i, block.j + j, width,
                    block.k0 > 0 || g.accumulate, block.k0 + block.depth == g.k, &g.epilogue};
-      tile_for(rows, width <= W, packed)(block.depth, packed ? a + i * block.depth : a + i * g.a.row, g.a.row, panel, t);
+      tile_for(rows, width <= W, column_major)(block.depth, a + i * next, stride, panel, t);
     }
   }
 }
@@ -209,7 +243,7 @@ void fill_empty(const Gemm& g) {
   for (int64_t i = 0; i < g.m; i++)
     for (int64_t j = 0; j < g.n; j += W) {
       vf sum[1][1] = {};
-      finish<1, 1>(sum, {g.c + i * g.c_row + j, g.c_row, i, j, g.n - j, g.accumulate, true, &g.epilogue});
+      finish<1, 1>(sum, {g.c + i * g.c_row + j, g.c_row, i, j, least(g.n - j, W), g.accumulate, true, &g.epilogue});
     }
   if (g.a_row_sums != nullptr)
     for (int64_t i = 0; i < g.m; i++) g.a_row_sums[i] = 0;
@@ -223,8 +257,6 @@ int64_t depth_of_blocks(int64_t k) {
 Matrix below(const Matrix& b, int64_t rows) { return {b.data + rows * b.row, b.row, b.column}; }
 Matrix right_of(const Matrix& a, int64_t columns) { return {a.data + columns * a.column, a.row, a.column}; }
 
-int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-
 // Few rows: each task packs the panels that it needs, once.
 void multiply_few_rows(const Gemm& g) {
   const int64_t depth = depth_of_blocks(g.k), count = (g.n + kN - 1) / kN;
@@ -233,34 +265,24 @@ void multiply_few_rows(const Gemm& g) {
     float* panels = scratch(Slot::packed_b, (end - first) * kN * depth);
     for (int64_t k0 = 0; k0 < g.k; k0 += depth) {
       const int64_t d = least(g.k - k0, depth);
-      for (int64_t j = 0; j < columns; j += kN) pack_panel(below(g.b, k0), j0 + j, least(columns - j, kN), d, panels + j * d);
-      multiply({&g, 0, g.m, j0, columns, k0, d, panels, nullptr});
+      pack_panels(below(g.b, k0), j0, columns, d, panels);
+      multiply({&g, 0, g.m, j0, columns, k0, d, panels});
     }
   });
 }
 
-// Many rows: B, and A where it must be, are packed by all threads, a number of blocks of k at a time, and shared.
+// Many rows: B is packed by all threads, a number of blocks of k at a time, and shared.
 void multiply_many_rows(const Gemm& g) {
   const int64_t depth = depth_of_blocks(g.k), k_blocks = (g.k + depth - 1) / depth;
   const int64_t padded_n = round_up(g.n, kN), panels = padded_n / kN;
-  const bool pack_a = needs_packing(g);
-  const int64_t padded_m = pack_a ? round_up(g.m, kM) : 0;
-  int64_t at_once = kShared / ((padded_n + padded_m) * depth);
+  int64_t at_once = kShared / (padded_n * depth);
   at_once = at_once < 1 ? 1 : least(at_once, k_blocks);
   const int64_t stages = (k_blocks + at_once - 1) / at_once;
   at_once = (k_blocks + stages - 1) / stages;
-  float* shared_b = scratch(Slot::shared_b, padded_n * depth * at_once);
-  float* shared_a = pack_a ? scratch(Slot::packed_a, padded_m * depth * at_once + W) : nullptr;
-
-  // Tasks of packing A: kPackColumns columns of it. Each has row sums of its own, added up in order.
-  const int64_t ranges = pack_a ? (depth + kPackColumns - 1) / kPackColumns : 0;
-  float* sums = g.a_row_sums ? scratch(Slot::partial, ranges * at_once * g.m) : nullptr;
-  if (sums != nullptr)
-    for (int64_t r = 0; r < g.m; r++) g.a_row_sums[r] = 0;
+  float* shared = scratch(Slot::shared_b, padded_n * depth * at_once);
 
   // Tasks of multiplying: blocks of rows, and of columns where there are few rows; by the shape alone.
-  const int64_t block_m = g.m >= 16 * kBlockM ? kBlockM : kBlockM / 2;
-  const int64_t row_blocks = (g.m + block_m - 1) / block_m;
+  const int64_t row_blocks = (g.m + kBlockM - 1) / kBlockM;
   const int64_t column_blocks = row_blocks >= 12 ? 1 : (12 + row_blocks - 1) / row_blocks;
   const int64_t block_n = round_up((padded_n + column_blocks - 1) / column_blocks, kN);
   const int64_t across = (padded_n + block_n - 1) / block_n;
@@ -269,31 +291,44 @@ void multiply_many_rows(const Gemm& g) {
     const int64_t blocks = least(k_blocks - kb, at_once);
     const auto start = [&](int64_t block) { return (kb + block) * depth; };
     const auto depth_of = [&](int64_t block) { return least(g.k - start(block), depth); };
-    parallel((ranges + panels) * blocks, [&](int64_t index) {
-      const int64_t block = index / (ranges + panels), part = index % (ranges + panels), d = depth_of(block);
-      if (part < ranges) {
-        const int64_t begin = least(part * kPackColumns, d), end = least(begin + kPackColumns, d);
-        float* own = sums ? sums + (block * ranges + part) * g.m : nullptr;
-        if (own != nullptr) memset(own, 0, static_cast<size_t>(g.m) * sizeof(float));
-        pack_rows(right_of(g.a, start(block)), g.m, begin, end, d, shared_a + block * padded_m * depth, own);
-      } else {
-        const int64_t j = (part - ranges) * kN;
-        pack_panel(below(g.b, start(block)), j, least(g.n - j, kN), d, shared_b + block * padded_n * depth + j * d);
-      }
+    parallel(panels * blocks, [&](int64_t index) {
+      const int64_t block = index / panels, j = index % panels * kN, d = depth_of(block);
+      pack_panel(below(g.b, start(block)), j, least(g.n - j, kN), d, shared + block * padded_n * depth + j * d);
     });
-    if (sums != nullptr)
-      for (int64_t part = 0; part < ranges * blocks; part++)
-        for (int64_t r = 0; r < g.m; r++) g.a_row_sums[r] += sums[part * g.m + r];
     parallel(row_blocks * across, [&](int64_t index) {
-      const int64_t i = index / across * block_m, j = index % across * block_n;
+      const int64_t i = index / across * kBlockM, j = index % across * block_n;
       for (int64_t block = 0; block < blocks; block++) {
         const int64_t d = depth_of(block);
-        multiply({&g, i, least(g.m - i, block_m), j, least(g.n - j, block_n), start(block), d,
-                  shared_b + block * padded_n * depth + j * d,
-                  pack_a ? shared_a + block * padded_m * depth + i * d : nullptr});
+        multiply({&g, i, least(g.m - i, kBlockM), j, least(g.n - j, block_n), start(block), d,
+                  shared + block * padded_n * depth + j * d});
       }
     });
   }
+}
+
+// Long sums for a small C, as for a gradient of weights: each task has a range of k and a C of its own, added up in
+// order. What a task packs stays in its cache.
+void multiply_deep(const Gemm& g) {
+  const int64_t tasks = least(16, g.k / kDeep * 2), size = g.m * g.n, sums = g.a_row_sums ? g.m : 0;
+  const int64_t range = (g.k + tasks - 1) / tasks;
+  float* partial = scratch(Slot::partial, tasks * (size + sums));
+  parallel(tasks, [&](int64_t task) {
+    const int64_t k0 = least(task * range, g.k), k = least(g.k - k0, range);
+    float* c = partial + task * (size + sums);
+    gemm_serial({g.m, g.n, k, right_of(g.a, k0), below(g.b, k0), c, g.n, {}, false, sums > 0 ? c + size : nullptr});
+  });
+  const auto add_up = [&](int64_t from, float* to, int64_t count) {
+    for (int64_t i = 0; i < count; i += W) {
+      const int64_t left = least(count - i, W);
+      vf total = load_up_to(partial + from + i, left);
+      for (int64_t task = 1; task < tasks; task++) total += load_up_to(partial + task * (size + sums) + from + i, left);
+      store_up_to(to + i, total, left);
+    }
+  };
+  parallel_ranges(g.m, 1 + 4096 / g.n, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) add_up(i * g.n, g.c + i * g.c_row, g.n);
+  });
+  if (sums > 0) add_up(size, g.a_row_sums, sums);
 }
 
 }  // namespace
@@ -302,22 +337,27 @@ void gemm_serial(const Gemm& g) {
   if (g.m == 0 || g.n == 0) return;
   if (g.k == 0) return fill_empty(g);
   const int64_t depth = depth_of_blocks(g.k);
-  const bool pack_a = needs_packing(g);
   float* panels = scratch(Slot::packed_b, round_up(g.n, kN) * depth);
-  float* strips = pack_a ? scratch(Slot::packed_a, round_up(g.m, kM) * depth + W) : nullptr;
-  if (g.a_row_sums != nullptr)
-    for (int64_t r = 0; r < g.m; r++) g.a_row_sums[r] = 0;
   for (int64_t k0 = 0; k0 < g.k; k0 += depth) {
     const int64_t d = least(g.k - k0, depth);
-    for (int64_t j = 0; j < g.n; j += kN) pack_panel(below(g.b, k0), j, least(g.n - j, kN), d, panels + j * d);
-    if (pack_a) pack_rows(right_of(g.a, k0), g.m, 0, d, d, strips, g.a_row_sums);
-    multiply({&g, 0, g.m, 0, g.n, k0, d, panels, strips});
+    pack_panels(below(g.b, k0), 0, g.n, d, panels);
+    for (int64_t i = 0; i < g.m; i += kBlockM) multiply({&g, i, least(g.m - i, kBlockM), 0, g.n, k0, d, panels});
   }
+}
+
+int64_t packed_columns(int64_t n) { return round_up(n, kN); }
+
+void pack(const Matrix& b, int64_t n, int64_t k, float* packed) { pack_panels(b, 0, n, k, packed); }
+
+void gemm_packed(const Gemm& g, const float* packed) {
+  if (g.k == 0) return fill_empty(g);
+  multiply({&g, 0, g.m, 0, g.n, 0, g.k, packed});
 }
 
 void gemm(const Gemm& g) {
   if (g.m == 0 || g.n == 0 || g.k == 0 || g.m * g.n * g.k < (1 << 15)) return gemm_serial(g);
-  if (g.m <= kBlockM && !needs_packing(g)) return multiply_few_rows(g);
+  if (g.k >= 2 * kDeep && g.m * g.n <= kSmall && g.epilogue.plain() && !g.accumulate) return multiply_deep(g);
+  if (g.m <= 2 * kBlockM) return multiply_few_rows(g);
   multiply_many_rows(g);
 }
 
@@ -325,12 +365,12 @@ void gemm(const Gemm& g) {
 void matmul(const float* a, int64_t a_offset, int64_t a_row, int64_t a_column, int64_t a_batch, const float* b,
             int64_t b_offset, int64_t b_row, int64_t b_column, int64_t b_batch, float* c, int64_t batch, int64_t m,
             int64_t n, int64_t k, float alpha, const float* bias, int activation, float leak, float* slope,
-            const float* residual, float* row_sums) {
+            const float* factor, const float* residual, float* row_sums) {
   auto product = [&](int64_t i) {
     const int64_t at = i * m * n;
     return Gemm{m, n, k, {a + a_offset + i * a_batch, a_row, a_column}, {b + b_offset + i * b_batch, b_row, b_column}, c + at, n,
                 {alpha, bias, static_cast<Activation>(activation), leak, slope ? slope + at : nullptr,
-                 residual ? residual + at : nullptr},
+                 factor ? factor + at : nullptr, residual ? residual + at : nullptr},
                 false, row_sums};
   };
   if (batch >= 8 || (batch > 1 && m * n * k < (1 << 20)))

@@ -15,8 +15,6 @@ UNMASK_INLINE void each_vector(int64_t width, const F& body) {
   for (; d + W <= width; d += W) body(d, static_cast<int64_t>(W));
   if (d < width) body(d, width - d);
 }
-UNMASK_INLINE vf load_up_to(const float* p, int64_t n) { return n == W ? load(p) : load_first(p, n); }
-UNMASK_INLINE void store_up_to(float* p, vf v, int64_t n) { n == W ? store(p, v) : store_first(p, v, n); }
 UNMASK_INLINE vf only(vf v, int64_t n) {
   if (n == W) return v;
   float lanes[W];

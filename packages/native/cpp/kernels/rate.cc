@@ -7,7 +7,7 @@ namespace unmask::UNMASK_ISA {
 // Multiply-adds in registers on all threads, nothing loaded or stored: what the machine could reach at most.
 // done[0] receives the millions of operations that were done.
 void fma_rate(float* done, int64_t rounds) {
-  constexpr int kChains = kRegisters / 2;  // enough to hide the latency
+  constexpr int kChains = kRegisters == 32 ? 16 : 12;  // enough to hide the latency, few enough for registers
   const int64_t tasks = 8 * thread_count();
   parallel(tasks, [&](int64_t) {
     vf sum[kChains];

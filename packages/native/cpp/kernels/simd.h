@@ -4,7 +4,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #include <utility>
+
+#if UNMASK_WIDTH >= 8
+#include <immintrin.h>
+#endif
 
 #define UNMASK_INLINE inline __attribute__((always_inline))
 #define UNMASK_LAMBDA __attribute__((always_inline))
@@ -19,12 +24,25 @@ typedef int32_t vi __attribute__((vector_size(W * 4)));
 typedef float vf_unaligned __attribute__((vector_size(W * 4), aligned(4), may_alias));
 typedef int32_t vi_unaligned __attribute__((vector_size(W * 4), aligned(4), may_alias));
 
+UNMASK_INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
 UNMASK_INLINE vf load(const float* p) { return *reinterpret_cast<const vf_unaligned*>(p); }
 UNMASK_INLINE void store(float* p, vf v) { *reinterpret_cast<vf_unaligned*>(p) = v; }
 UNMASK_INLINE vf splat(float x) { return x - vf{}; }
 UNMASK_INLINE vi splat_int(int32_t x) { return x - vi{}; }
 
 // The first n floats (0 <= n < W) at p; the other lanes are 0.
+#if UNMASK_WIDTH == 16
+UNMASK_INLINE __mmask16 first_lanes(int64_t n) { return static_cast<__mmask16>((1u << n) - 1); }
+UNMASK_INLINE vf load_first(const float* p, int64_t n) { return _mm512_maskz_loadu_ps(first_lanes(n), p); }
+UNMASK_INLINE void store_first(float* p, vf v, int64_t n) { _mm512_mask_storeu_ps(p, first_lanes(n), v); }
+#elif UNMASK_WIDTH == 8
+UNMASK_INLINE __m256i first_lanes(int64_t n) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int32_t>(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+UNMASK_INLINE vf load_first(const float* p, int64_t n) { return _mm256_maskload_ps(p, first_lanes(n)); }
+UNMASK_INLINE void store_first(float* p, vf v, int64_t n) { _mm256_maskstore_ps(p, first_lanes(n), v); }
+#else
 UNMASK_INLINE vf load_first(const float* p, int64_t n) {
   float lanes[W] = {};
   for (int i = 0; i < W; i++)
@@ -37,6 +55,9 @@ UNMASK_INLINE void store_first(float* p, vf v, int64_t n) {
   for (int i = 0; i < W; i++)
     if (i < n) p[i] = lanes[i];
 }
+#endif
+UNMASK_INLINE vf load_up_to(const float* p, int64_t n) { return n == W ? load(p) : load_first(p, n); }
+UNMASK_INLINE void store_up_to(float* p, vf v, int64_t n) { n == W ? store(p, v) : store_first(p, v, n); }
 
 UNMASK_INLINE vi bits(vf v) { return reinterpret_cast<vi>(v); }
 UNMASK_INLINE vf floats(vi v) { return reinterpret_cast<vf>(v); }
@@ -70,6 +91,23 @@ UNMASK_INLINE float max_lanes(vf v) {
   for (int h = W / 2; h > 0; h /= 2)
     for (int i = 0; i < h; i++) lanes[i] = lanes[i] > lanes[i + h] ? lanes[i] : lanes[i + h];
   return lanes[0];
+}
+
+namespace detail {
+template <class F, int... I>
+UNMASK_INLINE void each_index(const F& body, std::integer_sequence<int, I...>) {
+  (body(std::integral_constant<int, I>{}), ...);
+}
+}  // namespace detail
+
+// body(i) for i in [0, N), each i a constant: what is indexed by it may live in registers.
+template <int N, class F>
+UNMASK_INLINE void unrolled(const F& body) {
+  detail::each_index(body, std::make_integer_sequence<int, N>{});
+}
+template <int N, int M, class F>
+UNMASK_INLINE void unrolled(const F& body) {
+  unrolled<N>([&](auto i) UNMASK_LAMBDA { unrolled<M>([&](auto j) UNMASK_LAMBDA { body(i, j); }); });
 }
 
 namespace detail {

@@ -36,11 +36,13 @@ export const linearKernels: Kernels = {
 
   UnmaskLinearGrad: (call) => {
     const { backend, attrs } = call;
-    const { dy, x, weight, slope } = call.inputs;
+    const { dy, x, weight, slope, inputSlope, extra } = call.inputs;
     const [rows, width] = x!.shape as [number, number];
     const out = weight!.shape[0]!;
     requireShapes(
-      weight!.shape[1] === width && holds(dy, rows * out) && holds(slope, rows * out),
+      weight!.shape[1] === width &&
+        [dy, slope].every((tensor) => holds(tensor, rows * out)) &&
+        [inputSlope, extra].every((tensor) => holds(tensor, rows * width)),
       `UnmaskLinearGrad: dy [${dy!.shape}], x [${x!.shape}], weight [${weight!.shape}] and slope [${slope?.shape}] do not fit`,
     );
     let inner = backend.floats(dy!); // [R, O], gradient before the activation
@@ -63,7 +65,10 @@ export const linearKernels: Kernels = {
     const grads = dbias === undefined ? [dweight.info] : [dweight.info, dbias.info];
     if (attrs.input) {
       const dx = backend.create([rows, width]);
-      product(backend, inner, false, backend.floats(weight!), false, dx.array, [rows, width, out]);
+      product(backend, inner, false, backend.floats(weight!), false, dx.array, [rows, width, out], {
+        factor: optional(call, inputSlope),
+        residual: optional(call, extra),
+      });
       grads.push(dx.info);
     }
     if (scratch !== undefined) backend.disposeIntermediateTensorInfo(scratch);
@@ -97,10 +102,12 @@ export const linearKernels: Kernels = {
 
   UnmaskLayerNormGrad: (call) => {
     const { backend, attrs } = call;
-    const { dy, x, mean, rstd, weight } = call.inputs;
+    const { dy, x, mean, rstd, weight, extra } = call.inputs;
     const [rows, width] = x!.shape as [number, number];
     requireShapes(
-      holds(dy, rows * width) && holds(mean, rows) && holds(rstd, rows) && holds(weight, width),
+      [dy, extra].every((tensor) => holds(tensor, rows * width)) &&
+        [mean, rstd].every((tensor) => holds(tensor, rows)) &&
+        holds(weight, width),
       `UnmaskLayerNormGrad: dy [${dy!.shape}], x [${x!.shape}] and weight [${weight?.shape}] do not fit`,
     );
     const dx = backend.create([rows, width]);
@@ -109,7 +116,7 @@ export const linearKernels: Kernels = {
       ...([backend.floats(dy!), backend.floats(x!), backend.floats(mean!), backend.floats(rstd!)] as const),
       ...([
         optional(call, weight),
-        null,
+        optional(call, extra),
         dx.array,
         affine[0]?.array ?? null,
         affine[1]?.array ?? null,

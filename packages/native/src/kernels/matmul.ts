@@ -19,6 +19,7 @@ export interface Epilogue {
   readonly activation?: number;
   readonly leak?: number;
   readonly slope?: Float32Array | null;
+  readonly factor?: Float32Array | null;
   readonly residual?: Float32Array | null;
   readonly rowSums?: Float32Array | null;
 }
@@ -43,6 +44,7 @@ export function product(
     activation = 0,
     leak = 0,
     slope = null,
+    factor = null,
     residual = null,
     rowSums = null,
   } = epilogue;
@@ -50,7 +52,7 @@ export function product(
   const [bRow, bColumn] = bT ? [1, k] : [n, 1];
   backend.addon.matmul(
     ...([a, 0, aRow, aColumn, aBatch, b, 0, bRow, bColumn, bBatch, c, batch, m, n, k] as const),
-    ...([alpha, bias, activation, leak, slope, residual, rowSums] as const),
+    ...([alpha, bias, activation, leak, slope, factor, residual, rowSums] as const),
   );
 }
 
