@@ -1,5 +1,5 @@
-// Scaled dot-product attention, one head of one sample per task: the scores of a block of queries stay in cache,
-// no [N, M] matrix is kept, and the backward pass recomputes them from the saved log-sum-exp.
+// Scaled dot-product attention, one head of one sample per task. The scores of a few queries at a time stay in cache and
+// become weights there; the backward pass recomputes them from the saved log-sum-exp.
 #include "../memory.h"
 #include "../threads.h"
 #include "exports.h"
@@ -9,26 +9,31 @@
 namespace unmask::UNMASK_ISA {
 namespace {
 
-constexpr int64_t kQueries = 96;  // queries whose scores are in flight
+constexpr int64_t kQueries = 48;          // queries whose scores go from product to weights in a near cache
+constexpr int64_t kKept = 1 << 16;        // scores kept for the gradients of keys and values, which sum over queries
 
-// row[j] = exp(row[j] - shift), zero-filled to a multiple of W by the caller's layout; returns the sum
+// Floats between rows of scores: all that the products write, and not a multiple of 1 KB, which would crowd few cache sets.
+int64_t score_row(int64_t m) {
+  const int64_t columns = packed_columns(m);
+  return columns % 256 == 0 ? columns + W : columns;
+}
+
+// row[j] = exp(row[j] - shift), 0 behind the n entries of the last vector; returns the sum
 UNMASK_INLINE float exponentiate(float* row, int64_t n, float shift) {
   vf total{};
   int64_t j = 0;
   for (; j + W <= n; j += W) {
-    const vf e = vexp(load(row + j) - shift);
+    const vf e = vexp_negative(load(row + j) - shift);
     store(row + j, e);
     total += e;
   }
-  float sum = sum_lanes(total);
   if (j < n) {
-    const vf e = vexp(load_first(row + j, n - j) - shift);
-    store_first(row + j, e, n - j);
-    float lanes[W];
-    store(lanes, e);
-    for (int64_t i = 0; i < n - j; i++) sum += lanes[i];
+    store(row + j, vexp_negative(load(row + j) - shift));
+    const vf e = load_first(row + j, n - j);
+    store(row + j, e);
+    total += e;
   }
-  return sum;
+  return sum_lanes(total);
 }
 
 UNMASK_INLINE float row_max(const float* row, int64_t n) {
@@ -41,6 +46,12 @@ UNMASK_INLINE float row_max(const float* row, int64_t n) {
   }
   for (; j < n; j++) top = row[j] > top ? row[j] : top;
   return top;
+}
+
+// Rows of one head are short pieces far apart, which no hardware prefetcher follows.
+UNMASK_INLINE void fetch(const float* from, int64_t row, int64_t rows, int64_t width) {
+  for (int64_t i = 0; i < rows; i++)
+    for (int64_t d = 0; d < width; d += 16) __builtin_prefetch(from + i * row + d);
 }
 
 UNMASK_INLINE float dot(const float* a, const float* b, int64_t n) {
@@ -59,7 +70,10 @@ struct Bias {
     if (data == nullptr) return;
     const float* from = data + b * strides[0] + h * strides[1] + i * strides[2];
     const int64_t step = strides[3];
-    for (int64_t j = 0; j < m; j++) row[j] += from[j * step];
+    if (step == 1)
+      for (int64_t j = 0; j < m; j++) row[j] += from[j];
+    else
+      for (int64_t j = 0; j < m; j++) row[j] += from[j * step];
   }
 };
 
@@ -70,27 +84,35 @@ void attention(const float* q, int64_t q_offset, int64_t q_row, const float* k, 
                int64_t v_offset, int64_t kv_row, const float* bias, const int32_t* bias_strides, float* out, float* lse,
                int64_t batch, int64_t heads, int64_t n, int64_t m, int64_t e, float scale) {
   const Bias extra{bias, bias_strides};
+  const int64_t row_size = score_row(m), e_columns = packed_columns(e);
   parallel(batch * heads, [&](int64_t task) {
     const int64_t b = task / heads, h = task % heads, out_row = heads * e;
-    const float* keys = k + k_offset + b * m * kv_row + h * e;
-    const float* values = v + v_offset + b * m * kv_row + h * e;
-    float* scores = scratch(Slot::scores, (n < kQueries ? n : kQueries) * m);
+    float* keys = scratch(Slot::rows, e * packed_columns(m) + m * e_columns);
+    float* values = keys + e * packed_columns(m);
+    pack({k + k_offset + b * m * kv_row + h * e, 1, kv_row}, m, e, keys);
+    pack({v + v_offset + b * m * kv_row + h * e, kv_row, 1}, e, m, values);
+    float* scores = scratch(Slot::scores, kQueries * row_size);
     for (int64_t i0 = 0; i0 < n; i0 += kQueries) {
-      const int64_t rows = n - i0 < kQueries ? n - i0 : kQueries;
+      const int64_t rows = least(n - i0, kQueries);
       const float* queries = q + q_offset + (b * n + i0) * q_row + h * e;
-      Gemm product{rows, m, e, {queries, q_row, 1}, {keys, 1, kv_row}, scores, m, {}};
-      product.epilogue.alpha = scale;
-      gemm_serial(product);
+      float* results = out + (b * n + i0) * out_row + h * e;
+      if (i0 == 0) fetch(queries, q_row, rows, e);
+      fetch(queries + rows * q_row, q_row, least(n - i0 - rows, kQueries), e);
+      fetch(results, out_row, rows, e);
+      gemm_packed({rows, packed_columns(m), e, {queries, q_row, 1}, {}, scores, row_size, {scale}}, keys);
+      float sums[kQueries];
       for (int64_t i = 0; i < rows; i++) {
-        float* row = scores + i * m;
+        float* row = scores + i * row_size;
         extra.add(row, b, h, i0 + i, m);
         const float top = row_max(row, m);
-        const float sum = exponentiate(row, m, top);
-        lse[task * n + i0 + i] = top + __builtin_logf(sum);
-        const float inverse = 1.0f / sum;
-        for (int64_t j = 0; j < m; j++) row[j] *= inverse;
+        sums[i] = exponentiate(row, m, top);
+        lse[task * n + i0 + i] = top + __builtin_logf(sums[i]);
       }
-      gemm_serial({rows, e, m, {scores, m, 1}, {values, kv_row, 1}, out + (b * n + i0) * out_row + h * e, out_row, {}});
+      gemm_packed({rows, e, m, {scores, row_size, 1}, {}, results, out_row, {}}, values);
+      for (int64_t i = 0; i < rows; i++) {
+        const float inverse = sums[i] == 0 ? 0 : 1 / sums[i];
+        for (int64_t d = 0; d < e; d++) results[i * out_row + d] *= inverse;
+      }
     }
   });
 }
@@ -101,35 +123,60 @@ void attention_grad(const float* dout, const float* q, int64_t q_offset, int64_t
                     const int32_t* bias_strides, const float* out, const float* lse, float* dq, float* dk, float* dv,
                     float* dlogits, int64_t batch, int64_t heads, int64_t n, int64_t m, int64_t e, float scale) {
   const Bias extra{bias, bias_strides};
+  const int64_t row_size = score_row(m), m_columns = packed_columns(m), e_columns = packed_columns(e);
+  const int64_t kept = least(n, kKept / row_size < kQueries ? kQueries : kKept / row_size);  // queries
   parallel(batch * heads, [&](int64_t task) {
     const int64_t b = task / heads, h = task % heads, out_row = heads * e;
     const int64_t kv_at = b * m * kv_row + h * e;
-    const float *keys = k + k_offset + kv_at, *values = v + v_offset + kv_at;
-    float *dkeys = dk + k_offset + kv_at, *dvalues = dv + v_offset + kv_at;
-    const float* queries = q + q_offset + b * n * q_row + h * e;
-    float* dqueries = dq + q_offset + b * n * q_row + h * e;
-    const float *douts = dout + b * n * out_row + h * e, *outs = out + b * n * out_row + h * e;
-    float* weights = scratch(Slot::scores, n * m);  // P, [N, M]
-    float* grads = dlogits ? dlogits + task * n * m : scratch(Slot::rows, n * m);
-    Gemm product{n, m, e, {queries, q_row, 1}, {keys, 1, kv_row}, weights, m, {}};
-    product.epilogue.alpha = scale;
-    gemm_serial(product);
-    gemm_serial({n, m, e, {douts, out_row, 1}, {values, 1, kv_row}, grads, m, {}});  // dP
-    for (int64_t i = 0; i < n; i++) {
-      float *p = weights + i * m, *g = grads + i * m;
-      extra.add(p, b, h, i, m);
-      exponentiate(p, m, lse[task * n + i]);
-      const float spread = dot(douts + i * out_row, outs + i * out_row, e);
-      int64_t j = 0;
-      for (; j + W <= m; j += W) store(g + j, load(p + j) * (load(g + j) - spread));
-      for (; j < m; j++) g[j] = p[j] * (g[j] - spread);
+    float* keys = scratch(Slot::rows, 2 * e * m_columns + m * e_columns + kept * e_columns);  // for the scores
+    float* values = keys + e * m_columns;
+    float* keys_back = values + e * m_columns;  // for the gradient of the queries
+    float* rows_packed = keys_back + m * e_columns;
+    pack({k + k_offset + kv_at, 1, kv_row}, m, e, keys);
+    pack({v + v_offset + kv_at, 1, kv_row}, m, e, values);
+    pack({k + k_offset + kv_at, kv_row, 1}, e, m, keys_back);
+    float* weights = scratch(Slot::scores, 2 * kept * row_size);  // P, then the gradient of the scaled scores
+    float* grads = weights + kept * row_size;
+    for (int64_t first = 0; first < n; first += kept) {
+      const int64_t count = least(n - first, kept);
+      const float* queries = q + q_offset + (b * n + first) * q_row + h * e;
+      const float *douts = dout + (b * n + first) * out_row + h * e, *outs = out + (b * n + first) * out_row + h * e;
+      float* dqueries = dq + q_offset + (b * n + first) * q_row + h * e;
+      for (int64_t i0 = 0; i0 < count; i0 += kQueries) {
+        const int64_t rows = least(count - i0, kQueries);
+        float *p0 = weights + i0 * row_size, *g0 = grads + i0 * row_size;
+        const auto fetch_block = [&](int64_t at) UNMASK_LAMBDA {
+          const int64_t block = least(count - at, kQueries);
+          fetch(queries + at * q_row, q_row, block, e);
+          fetch(douts + at * out_row, out_row, block, e);
+          fetch(outs + at * out_row, out_row, block, e);
+        };
+        if (i0 == 0) fetch_block(0);
+        fetch_block(i0 + rows);
+        fetch(dqueries + i0 * q_row, q_row, rows, e);
+        gemm_packed({rows, m_columns, e, {queries + i0 * q_row, q_row, 1}, {}, p0, row_size, {scale}}, keys);
+        gemm_packed({rows, m_columns, e, {douts + i0 * out_row, out_row, 1}, {}, g0, row_size, {}}, values);  // dP
+        for (int64_t i = 0; i < rows; i++) {
+          const int64_t at = first + i0 + i;
+          float *p = p0 + i * row_size, *g = g0 + i * row_size;
+          extra.add(p, b, h, at, m);
+          exponentiate(p, m, lse[task * n + at]);
+          const float spread = dot(douts + (i0 + i) * out_row, outs + (i0 + i) * out_row, e);
+          for (int64_t j = 0; j < m; j += W) {
+            const vf logits = load(p + j) * (load(g + j) - spread);
+            if (dlogits) store_up_to(dlogits + (task * n + at) * m + j, logits, least(m - j, W));
+            store(g + j, logits * scale);
+          }
+        }
+        gemm_packed({rows, e, m, {g0, row_size, 1}, {}, dqueries + i0 * q_row, q_row, {}}, keys_back);
+      }
+      const auto sum_over_queries = [&](const float* a, const float* rows, int64_t row, float* c) {
+        pack({rows, row, 1}, e, count, rows_packed);
+        gemm_packed({m, e, count, {a, 1, row_size}, {}, c, kv_row, {}, first > 0}, rows_packed);
+      };
+      sum_over_queries(grads, queries, q_row, dk + k_offset + kv_at);
+      sum_over_queries(weights, douts, out_row, dv + v_offset + kv_at);
     }
-    Gemm to_q{n, e, m, {grads, m, 1}, {keys, kv_row, 1}, dqueries, q_row, {}};
-    Gemm to_k{m, e, n, {grads, 1, m}, {queries, q_row, 1}, dkeys, kv_row, {}};
-    to_q.epilogue.alpha = to_k.epilogue.alpha = scale;
-    gemm_serial(to_q);
-    gemm_serial(to_k);
-    gemm_serial({m, e, n, {weights, 1, m}, {douts, out_row, 1}, dvalues, kv_row, {}});
   });
 }
 
