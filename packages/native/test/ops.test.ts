@@ -77,16 +77,19 @@ describe("fused kernels agree with their compositions", () => {
               x: sample([r, i]),
               weight: sample([o, i]),
               slope: s ? sample([r, o]) : undefined,
+              inputSlope: s ? undefined : sample([r, i]),
+              extra: bias ? sample([r, i]) : undefined,
             },
             { bias, input },
           ),
       ),
     );
-    agree(
-      "UnmaskLinearGrad",
-      { dy: sample([900, 40]), x: sample([900, 35]), weight: sample([40, 35]) },
-      { bias: true, input: true },
-    );
+    for (const rows of [900, 1700])
+      agree(
+        "UnmaskLinearGrad",
+        { dy: sample([rows, 40]), x: sample([rows, 35]), weight: sample([40, 35]) },
+        { bias: true, input: true },
+      );
   });
 
   it("UnmaskActivation", () => {
@@ -114,6 +117,7 @@ describe("fused kernels agree with their compositions", () => {
             mean: sample([r]),
             rstd: sample([r]),
             weight: affine ? sample([d]) : undefined,
+            extra: affine ? undefined : sample([r, d]),
           },
           { affine },
           1e-5,

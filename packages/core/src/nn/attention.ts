@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
-import { attention, selfAttention } from "../ops/attention.js";
-import { linear, type Norm } from "../ops/linear.js";
+import { attention } from "../ops/attention.js";
+import type { Norm } from "../ops/linear.js";
+import { selfAttentionLayer } from "../ops/self-attention-layer.js";
 import type { Random } from "../random.js";
 import { parameter } from "../tree.js";
 import type { Initializer } from "./init.js";
@@ -52,11 +53,9 @@ export function applySelfAttention(
   x: tf.Tensor,
   options: AttendOptions & { readonly norm?: Norm },
 ): tf.Tensor {
-  const { residual, norm, ...attend } = options;
   const { q_bias: q, v_bias: v } = params;
   const bias = q !== undefined && v !== undefined ? tf.concat([q, tf.zerosLike(q), v]) : params.qkv.bias;
-  const qkv = linear(x, params.qkv.weight, bias, { norm }); // [B, N, 3D]
-  return applyLinear(params.proj, selfAttention(qkv, attend), { residual });
+  return selfAttentionLayer(x, { weight: params.qkv.weight, bias }, params.proj, options);
 }
 
 /** Separate projections, for a context of its own width. */

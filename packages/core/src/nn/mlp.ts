@@ -1,9 +1,10 @@
 import type * as tf from "@tensorflow/tfjs";
 import type { Activation } from "../ops/gelu.js";
 import type { Norm } from "../ops/linear.js";
+import { mlp } from "../ops/mlp.js";
 import type { Random } from "../random.js";
 import type { Initializer } from "./init.js";
-import { applyLinear, initLinear, type LinearParams } from "./linear.js";
+import { initLinear, type LinearParams } from "./linear.js";
 
 export interface MlpParams {
   readonly fc1: LinearParams;
@@ -29,5 +30,5 @@ export function applyMlp(
     residual,
   }: { activation?: Activation; norm?: Norm; residual?: tf.Tensor } = {},
 ): tf.Tensor {
-  return applyLinear(params.fc2, applyLinear(params.fc1, x, { activation, norm }), { residual });
+  return mlp(x, params.fc1, params.fc2, { activation, norm, residual });
 }

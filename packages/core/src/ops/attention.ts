@@ -72,7 +72,7 @@ const attentionGradKernel = kernel<
  * `UnmaskSelfAttention`: `UnmaskAttention` on the packed projection.
  * inputs qkv [B, N, 3*H*E] (q, then k, then v), bias?; attrs heads, scale; outputs [out [B, N, H*E], lse [B, H, N]].
  */
-const selfAttentionKernel = kernel<{ qkv: tf.Tensor; bias?: tf.Tensor }, AttentionAttrs>(
+export const selfAttentionKernel = kernel<{ qkv: tf.Tensor; bias?: tf.Tensor }, AttentionAttrs>(
   "UnmaskSelfAttention",
   ({ qkv, bias }, attrs) => {
     const [q, k, v] = tf.split(qkv, 3, 2) as [tf.Tensor, tf.Tensor, tf.Tensor];
@@ -84,7 +84,7 @@ const selfAttentionKernel = kernel<{ qkv: tf.Tensor; bias?: tf.Tensor }, Attenti
  * `UnmaskSelfAttentionGrad`: inputs dout, qkv, bias?, out, lse; attrs heads, scale, biasGradient;
  * outputs [dqkv [B, N, 3*H*E], and if biasGradient dbias].
  */
-const selfAttentionGradKernel = kernel<
+export const selfAttentionGradKernel = kernel<
   { dout: tf.Tensor; qkv: tf.Tensor; bias?: tf.Tensor; out: tf.Tensor; lse: tf.Tensor },
   AttentionAttrs & { biasGradient: boolean }
 >("UnmaskSelfAttentionGrad", ({ qkv, ...rest }, attrs) => {
@@ -111,8 +111,7 @@ export interface AttentionOptions {
  * @returns [B, N, D]
  */
 export function attention(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, options: AttentionOptions): tf.Tensor3D {
-  const { heads, scale } = checked("attention", q.shape[2]!, options);
-  const bias = additiveBias(options);
+  const { heads, scale, bias } = attentionSetting("attention", q.shape[2]!, options);
   const op = tf.customGrad((...args) => {
     const save = args.pop() as unknown as tf.GradSaveFunc;
     const [q, k, v, bias] = args as tf.Tensor[];
@@ -136,8 +135,7 @@ export function attention(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, options: Att
  * @returns [B, N, D]
  */
 export function selfAttention(qkv: tf.Tensor, options: AttentionOptions): tf.Tensor3D {
-  const { heads, scale } = checked("selfAttention", qkv.shape[2]! / 3, options);
-  const bias = additiveBias(options);
+  const { heads, scale, bias } = attentionSetting("selfAttention", qkv.shape[2]! / 3, options);
   const op = tf.customGrad((...args) => {
     const save = args.pop() as unknown as tf.GradSaveFunc;
     const [qkv, bias] = args as tf.Tensor[];
@@ -155,7 +153,9 @@ export function selfAttention(qkv: tf.Tensor, options: AttentionOptions): tf.Ten
   return op(...[qkv, ...(bias ? [bias] : [])]) as tf.Tensor3D;
 }
 
-function checked(name: string, width: number, { heads, scale, bias, mask }: AttentionOptions) {
+/** What the kernels take: a checked number of heads, the scale, and the mask as part of the bias. */
+export function attentionSetting(name: string, width: number, options: AttentionOptions) {
+  const { heads, scale, bias, mask } = options;
   expect(
     Number.isInteger(width / heads),
     () => `${name}: width ${width} is not a multiple of ${heads} heads`,
@@ -165,7 +165,7 @@ function checked(name: string, width: number, { heads, scale, bias, mask }: Atte
       tensor === undefined || tensor.rank === 4,
       () => `${name}: ${what} must have rank 4, [B or 1, H or 1, N or 1, M or 1], got [${tensor?.shape}]`,
     );
-  return { heads, scale: scale ?? 1 / Math.sqrt(width / heads) };
+  return { heads, scale: scale ?? 1 / Math.sqrt(width / heads), bias: additiveBias(options) };
 }
 
 /** A mask becomes a large negative bias: exp underflows to exactly 0, and a row that sees nothing stays finite. */

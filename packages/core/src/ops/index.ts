@@ -6,6 +6,8 @@ export { type Activation, gelu } from "./gelu.js";
 export { kernels } from "./kernel.js";
 export { layerNorm } from "./layer-norm.js";
 export { type LinearOptions, linear, type Norm } from "./linear.js";
+export { type MlpOptions, mlp } from "./mlp.js";
 export { gatherAny, segmentSum } from "./segment-sum.js";
+export { type SelfAttentionLayerOptions, selfAttentionLayer } from "./self-attention-layer.js";
 export { stopGradient } from "./stop-gradient.js";
 export { restoreRows, takeOrFill, takeRows } from "./take-rows.js";

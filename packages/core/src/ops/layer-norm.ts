@@ -21,19 +21,27 @@ export const layerNormKernel = kernel<
 });
 
 /**
- * `UnmaskLayerNormGrad`: inputs dy [R, D], x [R, D], mean [R], rstd [R], weight? [D]; attrs affine;
- * outputs [dx [R, D], and if affine dweight [D], dbias [D]].
+ * `UnmaskLayerNormGrad`: inputs dy [R, D], x [R, D], mean [R], rstd [R], weight? [D], extra? [R, D], added to dx;
+ * attrs affine; outputs [dx [R, D], and if affine dweight [D], dbias [D]].
  */
 export const layerNormGradKernel = kernel<
-  { dy: tf.Tensor; x: tf.Tensor; mean: tf.Tensor; rstd: tf.Tensor; weight?: tf.Tensor },
+  {
+    dy: tf.Tensor;
+    x: tf.Tensor;
+    mean: tf.Tensor;
+    rstd: tf.Tensor;
+    weight?: tf.Tensor;
+    extra?: tf.Tensor;
+  },
   { affine: boolean }
->("UnmaskLayerNormGrad", ({ dy, x, mean, rstd, weight }, { affine }) => {
+>("UnmaskLayerNormGrad", ({ dy, x, mean, rstd, weight, extra }, { affine }) => {
   const rows = x.shape[0]!;
   const scale = rstd.reshape([rows, 1]);
   const normed = tf.mul(tf.sub(x, mean.reshape([rows, 1])), scale);
   const inner = weight === undefined ? dy : tf.mul(dy, weight);
   const projected = tf.add(tf.mean(inner, 1, true), tf.mul(normed, tf.mean(tf.mul(inner, normed), 1, true)));
-  const dx = tf.mul(scale, tf.sub(inner, projected));
+  let dx: tf.Tensor = tf.mul(scale, tf.sub(inner, projected));
+  if (extra !== undefined) dx = tf.add(dx, extra);
   return affine ? [dx, tf.sum(tf.mul(dy, normed), 0), tf.sum(dy, 0)] : [dx];
 });
 

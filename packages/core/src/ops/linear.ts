@@ -1,6 +1,7 @@
 /** y = f(x W^T + b) + residual: the product that nearly all time goes into. */
 import * as tf from "@tensorflow/tfjs";
 import { expect } from "../errors.js";
+import { differentiable } from "./differentiable.js";
 import { type Activation, activationKernel } from "./gelu.js";
 import { kernel } from "./kernel.js";
 import { layerNormGradKernel, layerNormKernel } from "./layer-norm.js";
@@ -12,7 +13,7 @@ type LinearInputs = { x: tf.Tensor; weight: tf.Tensor; bias?: tf.Tensor; residua
  * inputs x [R, I], weight [O, I], bias? [O], residual? [R, O]; attrs activation;
  * outputs [y [R, O]] when activation is "none", else [y, slope [R, O]] with slope = f' before the residual.
  */
-const linearKernel = kernel<LinearInputs, { activation: Activation }>(
+export const linearKernel = kernel<LinearInputs, { activation: Activation }>(
   "UnmaskLinear",
   ({ x, weight, bias, residual }, { activation }) => {
     let y: tf.Tensor = tf.matMul(x as tf.Tensor2D, weight as tf.Tensor2D, false, true);
@@ -25,18 +26,28 @@ const linearKernel = kernel<LinearInputs, { activation: Activation }>(
 
 /**
  * `UnmaskLinearGrad`: gradients of `UnmaskLinear`; that of the residual is dy itself.
- * inputs dy [R, O], x [R, I], weight [O, I], slope? [R, O]; attrs bias, input: which to compute beside the weight's;
+ * inputs dy [R, O], x [R, I], weight [O, I], slope? [R, O], and on the way back to x: inputSlope? [R, I], a factor (the
+ * slope of the activation that made x), extra? [R, I], added; attrs bias, input: which to compute beside the weight's;
  * outputs [dweight [O, I], dbias [O] if bias, dx [R, I] if input].
  */
-const linearGradKernel = kernel<
-  { dy: tf.Tensor; x: tf.Tensor; weight: tf.Tensor; slope?: tf.Tensor },
+export const linearGradKernel = kernel<
+  {
+    dy: tf.Tensor;
+    x: tf.Tensor;
+    weight: tf.Tensor;
+    slope?: tf.Tensor;
+    inputSlope?: tf.Tensor;
+    extra?: tf.Tensor;
+  },
   { bias: boolean; input: boolean }
->("UnmaskLinearGrad", ({ dy, x, weight, slope }, { bias, input }) => {
+>("UnmaskLinearGrad", ({ dy, x, weight, slope, inputSlope, extra }, { bias, input }) => {
   const inner = (slope === undefined ? dy : tf.mul(dy, slope)) as tf.Tensor2D;
   const grads: tf.Tensor[] = [tf.matMul(inner, x as tf.Tensor2D, true, false)];
   if (bias) grads.push(tf.matMul(tf.ones([1, inner.shape[0]]), inner).reshape([inner.shape[1]]));
-  if (input) grads.push(tf.matMul(inner, weight as tf.Tensor2D));
-  return grads;
+  if (!input) return grads;
+  let dx: tf.Tensor = tf.matMul(inner, weight as tf.Tensor2D);
+  if (inputSlope !== undefined) dx = tf.mul(dx, inputSlope);
+  return [...grads, extra === undefined ? dx : tf.add(dx, extra)];
 });
 
 export interface Norm {
@@ -85,46 +96,36 @@ export function linear(
   const rows = x.size / width;
   const flat = x.reshape([rows, width]);
 
-  const affine = norm?.weight !== undefined && norm.bias !== undefined;
-  const op = tf.customGrad((...args) => {
-    const save = args.pop() as tf.GradSaveFunc;
-    const take = (there: boolean) => (there ? (args.shift() as tf.Tensor) : undefined);
-    const [input, w] = [take(!constantInput) ?? flat, take(true)!];
-    const [b, r] = [take(bias !== undefined), take(residual !== undefined)];
-    const [normWeight, normBias] = [take(affine), take(affine)];
-    const normed = normalise(input, norm && { weight: normWeight, bias: normBias, epsilon: norm.epsilon });
-    const [value, slope] = linearKernel({ x: normed.y, weight: w, bias: b, residual: r }, { activation });
+  const inputs = {
+    x: constantInput ? undefined : flat,
+    ...{ weight, bias, residual: residual?.reshape([rows, out]) },
+    ...{ normWeight: norm?.weight, normBias: norm?.bias },
+  };
+  return differentiable(inputs, (given) => {
+    const { x = flat, weight, bias, residual, normWeight, normBias } = given;
+    const normed = normalise(x, norm && { weight: normWeight, bias: normBias, epsilon: norm.epsilon });
+    const [value, slope] = linearKernel({ x: normed.y, weight, bias, residual }, { activation });
     const { mean, rstd } = normed;
-    const store = createStore({ x: input, weight: w, slope, mean, rstd, normWeight, normBias });
-    save(store.tensors);
-    const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]) => {
-      const { x, weight, slope, mean, rstd, normWeight, normBias } = store.named(saved);
-      const { y } = normalise(x!, norm && { weight: normWeight, bias: normBias, epsilon: norm.epsilon });
-      const grads = linearGradKernel(
-        { dy, x: y, weight: weight!, slope },
-        { bias: bias !== undefined, input: !constantInput },
-      );
-      const [dweight, dbias] = [grads.shift()!, bias === undefined ? [] : [grads.shift()!]];
-      const dresidual = residual === undefined ? [] : [dy.clone()];
-      if (norm === undefined) return [...grads, dweight, ...dbias, ...dresidual];
-      const [dx, ...dnorm] = layerNormGradKernel(
-        { dy: grads[0]!, x: x!, mean: mean!, rstd: rstd!, weight: normWeight },
-        { affine },
-      );
-      return [dx!, dweight, ...dbias, ...dresidual, ...dnorm];
+    return {
+      value: value!,
+      saved: { x, weight, slope, mean, rstd, normWeight, normBias },
+      gradient: (dy, saved) => {
+        const { y } = normaliseAgain(saved, norm);
+        const [dweight, ...rest] = linearGradKernel(
+          { dy, x: y, weight: saved.weight!, slope: saved.slope },
+          { bias: bias !== undefined, input: !constantInput },
+        );
+        const dbias = bias && rest.shift();
+        const dnormed = rest.shift();
+        const dx = dnormed && normGradient(dnormed, saved, norm);
+        return { ...dx, weight: dweight!, bias: dbias, residual: residual && dy.clone() };
+      },
     };
-    return { value: value!, gradFunc };
-  });
-  const given = [
-    constantInput ? undefined : flat,
-    ...[weight, bias, residual?.reshape([rows, out])],
-    ...(affine ? [norm.weight, norm.bias] : []),
-  ];
-  return op(...given.filter((tensor) => tensor !== undefined)).reshape(shape);
+  }).reshape(shape);
 }
 
 /** x itself without a norm. */
-function normalise(
+export function normalise(
   x: tf.Tensor,
   norm: Norm | undefined,
 ): { y: tf.Tensor; mean?: tf.Tensor; rstd?: tf.Tensor } {
@@ -134,14 +135,34 @@ function normalise(
   return { y: y!, mean, rstd };
 }
 
-/** Tensors by name as the list that the tape saves, and back. */
-function createStore<K extends string>(all: Record<K, tf.Tensor | undefined>) {
-  const entries = (Object.entries(all) as [K, tf.Tensor | undefined][]).filter(
-    ([, tensor]) => tensor !== undefined,
+/** What an operation that begins with a norm saves of it. */
+export interface SavedNorm {
+  readonly x?: tf.Tensor;
+  readonly mean?: tf.Tensor;
+  readonly rstd?: tf.Tensor;
+  readonly normWeight?: tf.Tensor;
+  readonly normBias?: tf.Tensor;
+}
+
+/** The normalised input, computed again. */
+export function normaliseAgain({ x, normWeight, normBias }: SavedNorm, norm: Norm | undefined) {
+  return normalise(x!, norm && { weight: normWeight, bias: normBias, epsilon: norm.epsilon });
+}
+
+/**
+ * Gradients of x, and of the norm's weight and bias where it has them, from that of the normalised input.
+ * `extra` is added to x's.
+ */
+export function normGradient(
+  dy: tf.Tensor,
+  { x, mean, rstd, normWeight }: SavedNorm,
+  norm: Norm | undefined,
+  extra?: tf.Tensor,
+): { x: tf.Tensor; normWeight?: tf.Tensor; normBias?: tf.Tensor } {
+  if (norm === undefined) return { x: extra === undefined ? dy : tf.add(dy, extra) };
+  const [dx, dweight, dbias] = layerNormGradKernel(
+    { dy, x: x!, mean: mean!, rstd: rstd!, weight: normWeight, extra },
+    { affine: normWeight !== undefined },
   );
-  return {
-    tensors: entries.map(([, tensor]) => tensor!),
-    named: (saved: readonly tf.Tensor[]) =>
-      Object.fromEntries(entries.map(([name], i) => [name, saved[i]])) as Record<K, tf.Tensor | undefined>,
-  };
+  return { x: dx!, normWeight: dweight, normBias: dbias };
 }

@@ -10,9 +10,11 @@ import {
   gelu,
   layerNorm,
   linear,
+  mlp,
   restoreRows,
   segmentSum,
   selfAttention,
+  selfAttentionLayer,
   takeRows,
 } from "./index.js";
 
@@ -84,6 +86,61 @@ describe.each(["cpu", "wasm"])("ops on %s", (backend) => {
       ...[x, w, b, residual, weight, bias],
     );
     expectGradient((x, w) => linear(x, w, undefined, { norm: { epsilon: 1e-6 } }), x, w);
+  });
+
+  it("mlp equals two linear maps, and has their gradients", async () => {
+    const [x, w1, b1, w2, b2] = [normal(2, 3, 4), normal(6, 4), normal(6), normal(4, 6), normal(4)];
+    const [other, weight, bias] = [normal(2, 3, 4), normal(4), normal(4)];
+    const first = { weight: w1, bias: b1 };
+    const [norm, activation] = [{ weight, bias, epsilon: 1e-5 }, "gelu"] as const;
+    await expectClose(
+      mlp(x, first, { weight: w2, bias: b2 }, { activation, norm, residual: x }),
+      linear(linear(x, w1, b1, { activation, norm }), w2, b2, { residual: x }),
+    );
+    expectGradient(
+      (x, w1, b1, w2, b2, weight, bias) =>
+        mlp(
+          x,
+          { weight: w1, bias: b1 },
+          { weight: w2, bias: b2 },
+          { activation, norm: { ...norm, weight, bias }, residual: x },
+        ),
+      ...[x, w1, b1, w2, b2, weight, bias],
+    );
+    expectGradient((x) => mlp(x, first, { weight: w2 }, { activation, residual: x }), x);
+    expectGradient(
+      (x, r) => mlp(x, first, { weight: w2 }, { activation: "none", norm: { epsilon: 1e-6 }, residual: r }),
+      ...[x, other],
+    );
+    expect(() => mlp(x, first, { weight: w1 }, { activation })).toThrow("mlp: weights [6,4] and [6,4]");
+  });
+
+  it("selfAttentionLayer equals its parts, and has their gradients", async () => {
+    const [x, w2, b1, b2] = [normal(2, 3, 4), normal(4, 4), normal(12), normal(4)];
+    const w1 = tf.mul(normal(12, 4), 0.5); // logits that do not saturate the softmax
+    const [other, weight, bias, table] = [normal(2, 3, 4), normal(4), normal(4), normal(1, 2, 3, 3)];
+    const first = { weight: w1, bias: b1 };
+    const norm = { weight, bias, epsilon: 1e-5 };
+    await expectClose(
+      selfAttentionLayer(x, first, { weight: w2, bias: b2 }, { heads: 2, bias: table, norm, residual: x }),
+      linear(selfAttention(linear(x, w1, b1, { norm }), { heads: 2, bias: table }), w2, b2, { residual: x }),
+    );
+    expectGradient(
+      (x, w1, b1, w2, b2, weight, bias, table) =>
+        selfAttentionLayer(
+          x,
+          { weight: w1, bias: b1 },
+          { weight: w2, bias: b2 },
+          { heads: 2, bias: table, norm: { ...norm, weight, bias }, residual: x },
+        ),
+      ...[x, w1, b1, w2, b2, weight, bias, table],
+    );
+    expectGradient((x) => selfAttentionLayer(x, first, { weight: w2 }, { heads: 1, residual: x }), x);
+    expectGradient(
+      (x, r) =>
+        selfAttentionLayer(x, first, { weight: w2 }, { heads: 4, norm: { epsilon: 1e-6 }, residual: r }),
+      ...[x, other],
+    );
   });
 
   it("gelu equals x times the normal distribution function", async () => {
