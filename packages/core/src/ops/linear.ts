@@ -136,7 +136,7 @@ export function normalise(
 }
 
 /** What an operation that begins with a norm saves of it. */
-export interface SavedNorm {
+interface SavedNorm {
   readonly x?: tf.Tensor;
   readonly mean?: tf.Tensor;
   readonly rstd?: tf.Tensor;
