@@ -1,17 +1,17 @@
 /**
- * pnpm bench audio --data DIR [--part digits|speed|hour] [--split takes|speakers] [--seeds 0,1,2] [--epochs 60] [--finetune] [--engine NAME] [--out DIR]
+ * pnpm bench audio --data DIR [--part learning|speed|hour] [--set takes|speakers|esc10] [--seeds 0,1,2] [--epochs 200] [--finetune] [--engine NAME] [--out DIR]
  *
- * digits: pretrains an AudioMAE on spoken digits (DIR holds the wav files of the free spoken digit dataset, named
- *   {digit}_{speaker}_{take}.wav) without their labels, then measures its features on others: on takes 0-4 of the same
- *   speakers (the data set's own test split), or on two speakers never heard (theo and yweweler): logistic regression and kNN on the mean over time of each frequency's tokens, beside a random encoder and
- *   the mean and deviation of each mel band; with --finetune also the accuracy of the whole network trained on the labels.
+ * learning: pretrains an AudioMAE on recordings without their labels, then measures its features on others: logistic
+ *   regression and kNN on the mean over time of each frequency's tokens, beside a random encoder and the mean and deviation
+ *   of each mel band; with --finetune also the accuracy of the whole network trained on the labels, from either encoder. DIR
+ *   holds the wav files of the free spoken digit dataset, named {digit}_{speaker}_{take}.wav, and takes 0-4 are measured on
+ *   (the data set's own test split), or two speakers never heard; or, as esc10, the folders of ESC-10, and two folds of five.
+ *   What was trained and measured stands in --out (default runs/audio), is continued when interrupted and not done again.
  * speed: reads the recordings of DIR from disk to spectrograms and prints how long that takes beside the training step of
  *   a model of that input, for two sizes of model.
  * hour: streams an hour of sound (made of DIR's recordings) to spectrograms and through an encoder, as wav and by FFmpeg,
  *   and prints the memory as it goes.
- * Runs of `digits` stand in --out (default runs/audio) and are continued when interrupted.
  */
-import { existsSync } from "node:fs";
 import { copyFile, mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -20,39 +20,20 @@ import {
   type AudioSample,
   audioFolder,
   audioMae,
-  createAudioClassifier,
   encodeWav,
-  energyStatistics,
-  modality,
   spectrogramClips,
   streamAudio,
 } from "@unmask/audio";
-import {
-  type ConfigInput,
-  createModel,
-  createRandom,
-  type Dataset,
-  extractFeatures,
-  type FeatureFunction,
-  finetuneOverSeeds,
-  formatSpread,
-  knn,
-  logisticRegression,
-  type Model,
-  pretrain,
-  resume,
-  spread,
-  startEngine,
-  subset,
-} from "@unmask/core";
+import { createModel, createRandom, type Dataset, pretrain, startEngine } from "@unmask/core";
+import { learning } from "./audio/learning.js";
 
 const { values: args } = parseArgs({
   options: {
-    part: { type: "string", default: "digits" },
-    split: { type: "string", default: "takes" },
+    part: { type: "string", default: "learning" },
+    set: { type: "string", default: "takes" },
     data: { type: "string" },
     seeds: { type: "string", default: "0,1,2" },
-    epochs: { type: "string", default: "60" },
+    epochs: { type: "string", default: "200" },
     finetune: { type: "boolean", default: false },
     engine: { type: "string", default: "auto" },
     out: { type: "string", default: "runs/audio" },
@@ -63,8 +44,11 @@ const data = args.data;
 const engine = await startEngine(args.engine as Parameters<typeof startEngine>[0]);
 console.log(`engine ${engine.name}`);
 switch (args.part) {
-  case "digits":
-    await digits();
+  case "learning":
+    await learning({
+      ...{ data, set: args.set, out: args.out, finetune: args.finetune, epochs: Number(args.epochs) },
+      seeds: args.seeds.split(",").map(Number),
+    });
     break;
   case "speed":
     await speed();
@@ -73,103 +57,7 @@ switch (args.part) {
     await hour();
     break;
   default:
-    throw new Error(`pnpm bench audio: --part is digits, speed or hour, got ${args.part}`);
-}
-
-type AudioModel = Model<object, AudioSample>;
-
-async function digits(): Promise<void> {
-  const form = { inputSize: [64, 64] as [number, number], sampleRate: 8000 };
-  const labelled = { ...form, fill: "repeat" as const, labelPattern: "(\\d)_[^/]*$" };
-  // what training hears is rolled, scaled and mixed with other recordings; what is measured is not
-  const varied = audioFolder(data, { ...labelled, augment: "roll", mixup: 0.5 });
-  const still = audioFolder(data, { ...labelled, augment: "none" });
-  const isTest = (name: string) => {
-    const [, speaker, take] = /_([^_/]+)_(\d+)\.wav$/.exec(name) ?? [];
-    return args.split === "speakers" ? ["theo", "yweweler"].includes(speaker!) : Number(take) < 5;
-  };
-  const places = Array.from({ length: still.length }, (_, i) => i);
-  const [train, unlabelled] = [still, varied].map((set) =>
-    subset(
-      set,
-      places.filter((i) => !isTest(still.nameOf(i))),
-    ),
-  ) as [Dataset<AudioSample>, Dataset<AudioSample>];
-  const test = subset(
-    still,
-    places.filter((i) => isTest(still.nameOf(i))),
-  );
-  console.log(`${train.length} recordings to train on, ${test.length} to test`);
-  const { mean, std } = await energyStatistics(train);
-  const config: ConfigInput<typeof audioMae> = {
-    ...form,
-    ...{ patchSize: 8, width: 128, depth: 4, heads: 4, decoderWidth: 64, decoderDepth: 2, decoderHeads: 4 },
-    ...{ maskRatio: 0.75, positions: "aligned", mean, std },
-  };
-
-  const results: Record<string, number[]> = {};
-  const record = (name: string, value: number) => {
-    results[name] ??= [];
-    results[name].push(value);
-    console.log(`${name}: ${(100 * value).toFixed(2)}`);
-  };
-  const measure = async (name: string, features: FeatureFunction<AudioSample>) => {
-    const [seen, unseen] = [await extractFeatures(features, train), await extractFeatures(features, test)];
-    record(`${name}: logistic regression`, (await logisticRegression(seen, unseen)).top1);
-    record(`${name}: kNN`, (await knn(seen, unseen, { k: 5 })).top1);
-  };
-  await measure("mel statistics", modality.raw.features);
-  for (const seed of args.seeds.split(",").map(Number)) {
-    const out = join(args.out, `digits-${args.split}-${seed}`);
-    const model = await pretrained(config, unlabelled, seed, out);
-    const random = createModel(audioMae, config, { seed: seed + 1000 });
-    await measure("pretrained", (samples) => model.encode(samples));
-    await measure("random encoder", (samples) => random.encode(samples));
-    if (args.finetune)
-      for (const [name, encoder] of [
-        ["fine-tuned", model],
-        ["from scratch", random],
-      ] as const) {
-        const settings = { classes: 10, loss: "ce", smoothing: 0.1, timeDrop: 0.1, frequencyDrop: 0.1 };
-        const scores = await finetuneOverSeeds(
-          () => createAudioClassifier(encoder as Model, settings, createRandom(seed)) as AudioModel,
-          train,
-          test,
-          { seeds: [seed], epochs: 20, batchSize: 32, lr: 1e-3, layerDecay: 0.75, evaluateEvery: 20 },
-        );
-        record(name, scores.top1);
-      }
-    for (const each of [model, random]) each.dispose();
-  }
-  console.log(
-    `\nspoken digits, split by ${args.split}, ${args.epochs} epochs of pretraining, % of ${test.length} test recordings`,
-  );
-  for (const [name, values] of Object.entries(results))
-    console.log(`${name.padEnd(40)} ${formatSpread(spread(values), { digits: 2 })}`);
-}
-
-async function pretrained(
-  config: ConfigInput<typeof audioMae>,
-  train: Dataset<AudioSample>,
-  seed: number,
-  out: string,
-): Promise<AudioModel> {
-  const follow = async (events: AsyncIterable<{ type: string }>) => {
-    for await (const event of events as ReturnType<typeof pretrain>)
-      if (event.type === "epoch" && event.epoch % 10 === 0)
-        console.log(`seed ${seed} epoch ${event.epoch}: loss ${event.loss.toFixed(4)}`);
-  };
-  if (existsSync(out)) {
-    const resumed = await resume<AudioSample>(out, { methods: [audioMae], dataset: train });
-    await follow(resumed.events);
-    return resumed.model;
-  }
-  const model = createModel(audioMae, config, { seed });
-  const epochs = Number(args.epochs);
-  await follow(
-    pretrain(model, train, { epochs, batchSize: 64, lr: 1e-3, warmupEpochs: epochs / 10, seed, out }),
-  );
-  return model as unknown as AudioModel;
+    throw new Error(`pnpm bench audio: --part is learning, speed or hour, got ${args.part}`);
 }
 
 async function speed(): Promise<void> {

@@ -1,9 +1,11 @@
 /**
- * pnpm bench video --data DIR [--part actions|speed|long] [--seeds 0,1,2] [--epochs 40] [--characters 160] [--finetune] [--engine NAME] [--out DIR]
+ * pnpm bench video --data DIR [--part actions|speed|long] [--seeds 0,1,2] [--epochs 30] [--characters 100] [--finetune] [--engine NAME] [--out DIR]
  *
  * actions: DIR holds the sheets of the Universal LPC spritesheet. Pretrains VideoMAE on clips of animated characters without
  *   labels and measures its features on five actions of characters never seen: logistic regression and kNN, beside a
- *   random encoder and raw pixels; with --finetune also the accuracy of the whole network trained on the labels.
+ *   random encoder and raw pixels; with --finetune also the accuracy of the whole network trained on the labels, from either
+ *   encoder. What was trained and measured stands in --out (default runs/video), is continued when interrupted and not
+ *   done again.
  * speed: decodes clips of the videos in DIR and prints how many a second that gives beside the training step of two models.
  * long: writes a video of ten minutes, reads it whole in clips and prints the memory as it goes; needs no --data.
  */
@@ -11,40 +13,18 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import {
-  createModel,
-  createRandom,
-  disposeAll,
-  extractFeatures,
-  type FeatureFunction,
-  finetuneOverSeeds,
-  formatSpread,
-  knn,
-  logisticRegression,
-  type Model,
-  pretrain,
-  spread,
-  startEngine,
-} from "@unmask/core";
-import {
-  clipStatistics,
-  createVideoClassifier,
-  modality,
-  type VideoSample,
-  videoFiles,
-  videoFolder,
-  videoMae,
-} from "@unmask/video";
+import { createModel, createRandom, disposeAll, type Model, pretrain, startEngine } from "@unmask/core";
+import { type VideoSample, videoFiles, videoFolder, videoMae } from "@unmask/video";
 import { makeVideo } from "../packages/video/test/make-video.js";
-import { writeSpriteClips } from "./video/sprites.js";
+import { actions } from "./video/actions.js";
 
 const { values: args } = parseArgs({
   options: {
     part: { type: "string", default: "actions" },
     data: { type: "string", default: "" },
     seeds: { type: "string", default: "0,1,2" },
-    epochs: { type: "string", default: "40" },
-    characters: { type: "string", default: "160" },
+    epochs: { type: "string", default: "30" },
+    characters: { type: "string", default: "100" },
     finetune: { type: "boolean", default: false },
     engine: { type: "string", default: "auto" },
     out: { type: "string", default: "runs/video" },
@@ -56,7 +36,11 @@ const engine = await startEngine(args.engine as Parameters<typeof startEngine>[0
 console.log(`engine ${engine.name}`);
 switch (args.part) {
   case "actions":
-    await actions();
+    await actions({
+      ...{ data: args.data, out: args.out, finetune: args.finetune },
+      ...{ epochs: Number(args.epochs), characters: Number(args.characters) },
+      seeds: args.seeds.split(",").map(Number),
+    });
     break;
   case "speed":
     await speed();
@@ -68,70 +52,6 @@ switch (args.part) {
     throw new Error(`pnpm bench video: --part is actions, speed or long, got ${args.part}`);
 }
 process.exit(0); // decoding threads may be idle still
-
-async function actions(): Promise<void> {
-  const characters = Number(args.characters);
-  const folders = { train: join(args.out, `train-${characters}`), test: join(args.out, "test-60") };
-  await writeSpriteClips(args.data, folders.train, characters, 1);
-  await writeSpriteClips(args.data, folders.test, 60, 2);
-  const form = { frames: 6, size: 64, stride: 1 };
-  const varied = videoFolder(folders.train, { ...form, augment: "crop-flip" });
-  const still = videoFolder(folders.train, { ...form, augment: "none" });
-  const test = videoFolder(folders.test, { ...form, augment: "none", classes: still.classes });
-  console.log(`${still.length} clips to train on, ${test.length} of other characters to test`);
-  const { mean, std } = await clipStatistics(still);
-  const config = {
-    ...{ frames: 6, imageSize: 64, patchSize: 8, width: 96, depth: 4, heads: 4 },
-    ...{ decoderWidth: 64, decoderDepth: 2, decoderHeads: 4, maskRatio: 0.75, mean, std },
-  };
-
-  const results: Record<string, number[]> = {};
-  const record = (name: string, value: number) => {
-    results[name] ??= [];
-    results[name].push(value);
-    console.log(`${name}: ${(100 * value).toFixed(2)}`);
-  };
-  const measure = async (name: string, features: FeatureFunction<VideoSample>) => {
-    const [seen, unseen] = [await extractFeatures(features, still), await extractFeatures(features, test)];
-    record(`${name}: logistic regression`, (await logisticRegression(seen, unseen)).top1);
-    record(`${name}: kNN`, (await knn(seen, unseen, { k: 5 })).top1);
-  };
-  await measure("raw pixels", modality.raw.features);
-  for (const seed of args.seeds.split(",").map(Number)) {
-    const random = createModel(videoMae, config, { seed: seed + 1000 });
-    await measure("random encoder", (samples) => random.encode(samples));
-    const model = createModel(videoMae, config, { seed });
-    const settings = { epochs: Number(args.epochs), batchSize: 32, lr: 1e-3, warmupEpochs: 2, seed };
-    for await (const event of pretrain(model, varied, settings))
-      if (event.type === "epoch" && event.epoch % 5 === 0)
-        console.log(`seed ${seed}, epoch ${event.epoch}: loss ${event.loss.toFixed(4)}`);
-    await measure("pretrained", (samples) => model.encode(samples));
-    if (args.finetune)
-      for (const [name, encoder] of [
-        ["fine-tuned", model],
-        ["from scratch", random],
-      ] as const) {
-        const classes = still.classes!.length;
-        const scores = await finetuneOverSeeds(
-          () =>
-            createVideoClassifier(encoder as Model, { classes }, createRandom(seed)) as Model<
-              object,
-              VideoSample
-            >,
-          videoFolder(folders.train, { ...form, augment: "crop" }),
-          test,
-          { seeds: [seed], epochs: 10, batchSize: 32, lr: 1e-3, layerDecay: 0.75, evaluateEvery: 10 },
-        );
-        record(name, scores.top1);
-      }
-    for (const each of [model, random]) each.dispose();
-  }
-  console.log(
-    `\nfive actions, ${args.epochs} epochs of pretraining, % of ${test.length} clips of unseen characters`,
-  );
-  for (const [name, values] of Object.entries(results))
-    console.log(`${name.padEnd(40)} ${formatSpread(spread(values), { digits: 2 })}`);
-}
 
 /** Clips decoded and clips trained on, a second, each measured alone. */
 async function speed(): Promise<void> {

@@ -204,7 +204,7 @@ export async function digits(run: Run): Promise<void> {
     ...{ train: labelled.labels!, test: test.labels! },
     ...{ seen: await labelled.take(labelled.length), unseen: await test.take(test.length) },
   };
-  const { seed, epochs = 30 } = run;
+  const { seed, epochs = 16 } = run;
   for (const [name, entrant] of Object.entries(entrants))
     for (const trainedFor of [0, epochs]) {
       const called = trainedFor === 0 ? `${name}, untrained` : name;

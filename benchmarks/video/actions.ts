@@ -1,0 +1,174 @@
+/** What a VideoMAE learns of clips of animated characters without labels, measured on characters never seen. */
+import { join } from "node:path";
+import {
+  createModel,
+  createRandom,
+  type Dataset,
+  extractFeatures,
+  type FeatureFunction,
+  finetuneOverSeeds,
+  formatSpread,
+  knn,
+  logisticRegression,
+  type Method,
+  type Model,
+  type Random,
+  spread,
+} from "@unmask/core";
+import {
+  clipStatistics,
+  createVideoClassifier,
+  modality,
+  type VideoSample,
+  videoFolder,
+  videoMae,
+} from "@unmask/video";
+import { keptScores, type Scores } from "../workers/kept-scores.js";
+import { pretrained } from "../workers/pretrained.js";
+import { writeSpriteClips } from "./sprites.js";
+
+export interface ActionOptions {
+  readonly data: string;
+  readonly seeds: readonly number[];
+  readonly epochs: number;
+  readonly characters: number;
+  readonly finetune: boolean;
+  /** Folder of what was trained and measured, which is not done again. */
+  readonly out: string;
+}
+
+/** Of the frames read, and of what models see of them. */
+const [READ, SEEN] = [80, 64];
+const FRAMES = 6;
+/** Windows of FRAMES frames read of each clip: the beginning, the end and what is between. */
+const WINDOWS = 3;
+
+export async function actions(options: ActionOptions): Promise<void> {
+  const { data, seeds, epochs, characters, finetune, out } = options;
+  const folders = { train: join(out, `train-${characters}`), test: join(out, "test-60") };
+  await writeSpriteClips(data, folders.train, characters, 1);
+  await writeSpriteClips(data, folders.test, 60, 2);
+  const still = await inMemory(folders.train, 1);
+  const varied = crops(await inMemory(folders.train, WINDOWS));
+  const [train, test] = [centred(still), centred(await inMemory(folders.test, 1))];
+  console.log(`${train.length} clips to train on, ${test.length} of other characters to test`);
+  const { mean, std } = await clipStatistics(train);
+  const config = {
+    ...{ frames: FRAMES, imageSize: SEEN, patchSize: 8, channels: 1, mean, std },
+    ...{ width: 96, depth: 4, heads: 4, decoderWidth: 64, decoderDepth: 2, decoderHeads: 4 },
+    ...{ maskRatio: 0.75, normalisePixels: false },
+  };
+  const method = videoMae as unknown as Method;
+
+  const results = new Map<string, number[]>();
+  const record = (name: string, scores: Scores | undefined) => {
+    for (const [what, value] of Object.entries(scores ?? {}))
+      results.set(`${name}: ${what}`, [...(results.get(`${name}: ${what}`) ?? []), value]);
+  };
+  const measure = async (features: FeatureFunction<VideoSample>): Promise<Scores> => {
+    const [seen, unseen] = [await extractFeatures(features, train), await extractFeatures(features, test)];
+    return {
+      "logistic regression": (await logisticRegression(seen, unseen)).top1,
+      kNN: (await knn(seen, unseen, { k: 5 })).top1,
+    };
+  };
+  const name = `actions-${characters}`;
+  record("raw pixels", await keptScores(out, `${name}-raw`, () => measure(modality.raw.features)));
+  for (const seed of seeds) {
+    const begin = async (trained: boolean): Promise<Model> =>
+      trained
+        ? (await pretrained(method, config, varied, {
+            ...{ seed, epochs, out: join(out, `${name}-${epochs}-${seed}`) },
+            ...{ batchSize: 64, lr: 1e-3, warmupEpochs: epochs / 10 },
+            onEpoch: ({ epoch, loss }) => {
+              if (epoch % 5 === 0) console.log(`seed ${seed} epoch ${epoch}: loss ${loss.toFixed(4)}`);
+            },
+          }))!
+        : createModel(method, config, { seed: seed + 1000 });
+    for (const trained of [false, true]) {
+      const key = trained ? `${name}-${epochs}-${seed}-pretrained` : `${name}-${seed}-random`;
+      const scores = await keptScores(out, key, async () => {
+        const model = await begin(trained);
+        const measured = await measure((samples) => model.encode(samples));
+        model.dispose();
+        return measured;
+      });
+      record(trained ? "pretrained" : "random encoder", scores);
+      if (!finetune) continue;
+      const tuned = await keptScores(out, `${key}-fine-tuned`, async () => {
+        const encoder = await begin(trained);
+        const accuracy = await fineTuned(encoder, crops(still), test, seed);
+        encoder.dispose();
+        return { accuracy };
+      });
+      record(trained ? "fine-tuned from pretrained" : "fine-tuned from random", tuned);
+    }
+  }
+  console.log(
+    `\nfive actions, ${epochs} epochs of pretraining, % of ${test.length} clips of unseen characters`,
+  );
+  for (const [what, values] of results)
+    console.log(`${what.padEnd(48)} ${formatSpread(spread(values), { digits: 2 })}`);
+}
+
+async function fineTuned(
+  encoder: Model,
+  train: Dataset<VideoSample>,
+  test: Dataset<VideoSample>,
+  seed: number,
+): Promise<number> {
+  const classes = train.classes!.length;
+  const scores = await finetuneOverSeeds(
+    () => createVideoClassifier(encoder, { classes }, createRandom(seed)) as Model<object, VideoSample>,
+    train,
+    test,
+    { seeds: [seed], epochs: 20, batchSize: 32, lr: 1e-3, layerDecay: 0.75, evaluateEvery: 20 },
+  );
+  return scores.top1;
+}
+
+/** Windows of the clips of a folder, whole frames in gray, read once. */
+async function inMemory(folder: string, clipsPerVideo: number): Promise<Dataset<VideoSample>> {
+  const clips = videoFolder(folder, {
+    ...{ frames: FRAMES, size: READ, channels: 1, stride: 1, augment: "none", clipsPerVideo },
+  });
+  const samples: VideoSample[] = [];
+  for (let i = 0; i < clips.length; i += 16) {
+    const indices = Array.from({ length: Math.min(16, clips.length - i) }, (_, j) => i + j);
+    samples.push(...(await Promise.all(indices.map((index) => clips.get(index)))));
+  }
+  return { ...clips, get: async (i) => samples[i]!, take: async (count) => samples.slice(0, count) };
+}
+
+/** The middle of the frames, always. */
+const centred = (set: Dataset<VideoSample>): Dataset<VideoSample> => {
+  const middle = (sample: VideoSample) => cut(sample, (READ - SEEN) / 2, (READ - SEEN) / 2, false);
+  return {
+    ...set,
+    get: async (i) => middle(await set.get(i)),
+    take: async (count) => (await set.take(count)).map(middle),
+  };
+};
+
+/** A part anywhere in the frames, mirrored half of the time. */
+const crops = (set: Dataset<VideoSample>): Dataset<VideoSample> => ({
+  ...set,
+  async get(i: number, random?: Random) {
+    const sample = await set.get(i);
+    if (random === undefined) return cut(sample, (READ - SEEN) / 2, (READ - SEEN) / 2, false);
+    const place = () => random.int(READ - SEEN + 1);
+    return cut(sample, place(), place(), random.uniform() < 0.5);
+  },
+});
+
+function cut(sample: VideoSample, top: number, left: number, mirrored: boolean): VideoSample {
+  const pixels = new Uint8Array(sample.frames * SEEN * SEEN);
+  let at = 0;
+  for (let frame = 0; frame < sample.frames; frame++)
+    for (let y = 0; y < SEEN; y++) {
+      const row = (frame * READ + top + y) * READ + left;
+      for (let x = 0; x < SEEN; x++)
+        pixels[at++] = sample.pixels[row + (mirrored ? SEEN - 1 - x : x)] as number;
+    }
+  return { ...sample, pixels, height: SEEN, width: SEEN };
+}
