@@ -45,7 +45,7 @@ const FRAMES = 24;
 
 const size = {
   ...{ joints: JOINTS, frames: FRAMES, persons: 1, framesPerToken: 4 },
-  ...{ width: 64, depth: 3, heads: 4, decoderWidth: 64, decoderDepth: 2, decoderHeads: 4 },
+  ...{ width: 64, depth: 3, heads: 4, decoderWidth: 32, decoderDepth: 1, decoderHeads: 4 },
 } satisfies ConfigInput<typeof skeletonMae>;
 
 interface Recipe {
@@ -53,12 +53,12 @@ interface Recipe {
   readonly training: TrainSettingsInput;
 }
 
-const training = { epochs: 100, batchSize: 32, lr: 1e-3, warmupEpochs: 10, weightDecay: 0.05 };
+const training = { epochs: 120, batchSize: 32, lr: 3e-3, warmupEpochs: 10, weightDecay: 0.05 };
 
 const recipes: Readonly<Record<string, Recipe>> = {
   joints: { config: size, training },
   motion: {
-    config: { ...size, mask: "motion", target: "motion", normaliseTarget: true, maskRatio: 0.9 },
+    config: { ...size, mask: "random", target: "motion", normaliseTarget: true, maskRatio: 0.8 },
     training,
   },
 };
@@ -126,7 +126,7 @@ for (const seed of seeds) {
     const trained = async () => {
       const out = join(args.out, `${name}-${seed}`);
       const onEpoch = ({ epoch, loss, seconds }: { epoch: number; loss: number; seconds: number }) => {
-        if (epoch % 25 === 0)
+        if (epoch % 20 === 0)
           console.log(`${out}: epoch ${epoch}, loss ${loss.toFixed(4)}, ${seconds.toFixed(0)} s`);
       };
       const options = { ...recipe.training, seed, out, signal, onEpoch };
