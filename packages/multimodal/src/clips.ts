@@ -10,12 +10,24 @@ import {
   sinCosRows,
   takeRows,
 } from "@unmask/core";
+import { z } from "zod";
 import { type AlignedSample, stackParts } from "./sample.js";
 
 export interface ClipColours {
   readonly mean: readonly number[];
   readonly std: readonly number[];
 }
+
+/** Keys of a method's schema. */
+export const colourShape = {
+  mean: z.array(z.number()).length(3).readonly().default([0.485, 0.456, 0.406]).describe("of the colours"),
+  std: z
+    .array(z.number().positive())
+    .length(3)
+    .readonly()
+    .default([0.229, 0.224, 0.225])
+    .describe("of the colours"),
+};
 
 /** The part "video" of each sample, (value - mean) / std: [B, T, H, W, 3] */
 export function clipTensor(

@@ -21,7 +21,16 @@ export * from "./encode-by-presence.js";
 export * from "./fusion.js";
 export * from "./join-tokens.js";
 export * from "./methods/av-mae.js";
+export {
+  type CaptionGuidedBatch,
+  type CaptionGuidedConfig,
+  type CaptionGuidedParams,
+  captionGuidedMae,
+  captionScores,
+  embedGuidedClips,
+} from "./methods/caption-guided-mae.js";
 export * from "./methods/croma.js";
+export * from "./methods/dual-encoder.js";
 export { type HicmaeBatch, type HicmaeConfig, type HicmaeParams, hicmae } from "./methods/hicmae.js";
 export {
   embedMavil,
@@ -44,6 +53,15 @@ export {
   pairwiseContrastMethod,
 } from "./methods/pairwise-contrast.js";
 export { type SimvtpBatch, type SimvtpConfig, type SimvtpParams, simvtp } from "./methods/simvtp.js";
+export {
+  embedSmaug,
+  matchSmaug,
+  type SmaugBatch,
+  type SmaugConfig,
+  type SmaugParams,
+  smaug,
+} from "./methods/smaug.js";
+export * from "./methods/smaug-answers.js";
 export * from "./mix-contrast.js";
 export * from "./output-adapter.js";
 export * from "./pairwise-contrast.js";

@@ -51,6 +51,7 @@ import { z } from "zod";
 import {
   clipColours,
   clipTensor,
+  colourShape,
   cubeTarget,
   decoderInput,
   downPlaced,
@@ -104,13 +105,7 @@ const schema = z.strictObject({
     .strictObject({ size: pair, patch: pair })
     .default({ size: [256, 128], patch: [16, 16] })
     .describe("spectrogram of [frames, mel bands], and one token of it"),
-  mean: z.array(z.number()).length(3).readonly().default([0.485, 0.456, 0.406]).describe("of the colours"),
-  std: z
-    .array(z.number().positive())
-    .length(3)
-    .readonly()
-    .default([0.229, 0.224, 0.225])
-    .describe("of the colours"),
+  ...colourShape,
   width: count.default(512).describe("width of the encoders' tokens"),
   depth: count.default(10).describe("blocks of each encoder"),
   heads: count.default(8).describe("attention heads of each encoder"),

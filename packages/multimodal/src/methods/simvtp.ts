@@ -13,71 +13,65 @@
  */
 import * as tf from "@tensorflow/tfjs";
 import {
-  applyBlock,
   applyLayerNorm,
   applyLinear,
+  applyTransformer,
   type BlockParams,
-  buffer,
   constant,
   crossEntropy,
   type EncodeOptions,
   expect,
   gatherAny,
   infoNce,
-  initBlock,
   initLayerNorm,
   initLinear,
-  initPatchEmbed,
+  initTransformer,
   type LayerNormParams,
   type LinearParams,
   type Mask,
   type Method,
   mse,
-  normal,
   type PatchEmbedParams,
-  parameter,
   patchGrid,
   patchify,
   type Random,
   takeRows,
-  truncatedNormal,
   tubeMask,
-  uniform,
 } from "@unmask/core";
 import { z } from "zod";
+import { captionsOf, expectCaptioned, withTextAsPart } from "../captioned.js";
 import {
-  clipColours,
-  clipTensor,
-  cubeTarget,
-  decoderInput,
-  embedPlaced,
-  inPlace,
-  withChannelStatistics,
-} from "../clips.js";
+  type ClipDecoderConfig,
+  type ClipDecoderParams,
+  clipReconstruction,
+  decodeClip,
+  initClipDecoder,
+  initCubeEmbed,
+} from "../clip-decoder.js";
+import { clipTensor, colourShape, cubeTarget, embedPlaced } from "../clips.js";
 import { count, ratio } from "../config.js";
 import { encodeByPresence } from "../encode-by-presence.js";
-import { type MultimodalReconstruction, partPictures } from "../part-pictures.js";
-import { type AlignedSample, having } from "../sample.js";
-import { encodeTexts, SPECIAL } from "../text/word-piece.js";
+import type { MultimodalReconstruction } from "../part-pictures.js";
+import type { AlignedSample } from "../sample.js";
+import { encodeTexts } from "../text/word-piece.js";
+import {
+  embedWords,
+  type HiddenWords,
+  hiddenWordLoss,
+  hideWords,
+  initWordEmbeddings,
+  paddingBias,
+  type TextConfig,
+  textLengths,
+  vocabularySchema,
+  type WordEmbeddings,
+} from "../text/words.js";
 
-export interface SimvtpConfig {
-  readonly vocabulary: readonly string[];
-  readonly video: {
-    readonly size: readonly [number, number, number];
-    readonly patch: readonly [number, number, number];
-  };
+export interface SimvtpConfig extends TextConfig, ClipDecoderConfig {
   readonly mean: readonly number[];
   readonly std: readonly number[];
-  readonly textLength: number;
-  readonly textPositions: number;
-  readonly width: number;
   readonly depth: number;
   readonly heads: number;
-  readonly decoderWidth: number;
-  readonly decoderDepth: number;
-  readonly decoderHeads: number;
-  readonly mlpRatio: number;
-  readonly epsilon: number;
   readonly videoMaskRatio: number;
   readonly wordMaskRatio: number;
   readonly normaliseTarget: boolean;
@@ -87,25 +81,13 @@ export interface SimvtpConfig {
 const triple = z.tuple([count, count, count]).readonly();
 
 const schema = z.strictObject({
-  vocabulary: z
-    .array(z.string())
-    .readonly()
-    .refine((words) => SPECIAL.every((word) => words.includes(word)), `must have ${SPECIAL.join(" ")}`)
-    .default([...SPECIAL])
-    .describe("WordPiece tokens in the order of their ids; the command line reads or learns them"),
+  vocabulary: vocabularySchema,
   video: z
     .strictObject({ size: triple, patch: triple })
     .default({ size: [16, 224, 224], patch: [2, 16, 16] })
     .describe("clip of [frames, height, width] in colour, and one token of it"),
-  mean: z.array(z.number()).length(3).readonly().default([0.485, 0.456, 0.406]).describe("of the colours"),
-  std: z
-    .array(z.number().positive())
-    .length(3)
-    .readonly()
-    .default([0.229, 0.224, 0.225])
-    .describe("of the colours"),
-  textLength: count.default(32).describe("tokens of a text, [CLS] and [SEP] among them; more are cut off"),
-  textPositions: count.default(512).describe("rows of the table of word positions"),
+  ...colourShape,
+  ...textLengths,
   width: count.default(768).describe("width of the encoder's tokens"),
   depth: count.default(12).describe("encoder blocks"),
   heads: count.default(12).describe("encoder attention heads"),
@@ -128,35 +110,13 @@ const presets = {
   base: {},
 } satisfies Record<string, Partial<SimvtpConfig>>;
 
-/** BERT's layer norm. */
-const TEXT_EPSILON = 1e-12;
-/** What keeps padding out. */
-const OFF = -10_000;
-
-export interface SimvtpParams {
+export interface SimvtpParams extends ClipDecoderParams {
   readonly encoder: {
     readonly patch_embed: PatchEmbedParams;
     readonly blocks: readonly BlockParams[];
     readonly norm: LayerNormParams;
   };
-  readonly text_embeddings: {
-    /** [vocabulary, D] */
-    readonly word_embeddings: { readonly weight: tf.Variable };
-    readonly position_embeddings: { readonly weight: tf.Variable };
-    /** [2, D]; the first row is used */
-    readonly token_type_embeddings: { readonly weight: tf.Variable };
-    readonly LayerNorm: LayerNormParams;
-    /** [1, positions], tables of BERT's code. */
-    readonly position_ids: tf.Variable;
-    readonly token_type_ids: tf.Variable;
-  };
-  readonly encoder_to_decoder: LinearParams;
-  readonly mask_token: tf.Variable;
-  readonly decoder: {
-    readonly blocks: readonly BlockParams[];
-    readonly norm: LayerNormParams;
-    readonly head: LinearParams;
-  };
+  readonly text_embeddings: WordEmbeddings;
   /** To the vocabulary. */
   readonly text_cls: LinearParams;
   /** To 0: another's clip, 1: its own. */
@@ -167,48 +127,22 @@ export interface SimvtpBatch {
   /** [B, T, H, W, 3], normalised */
   readonly video: tf.Tensor5D;
   readonly mask: Mask;
-  readonly text: TextBatch;
+  readonly text: HiddenWords;
   /** [B]: whose clip stands beside each text as the wrong one */
   readonly negatives: Int32Array;
 }
 
-interface TextBatch {
-  /** [B, L] with hidden words as [MASK] */
-  readonly ids: Int32Array;
-  /** [B, L]: the words that are hidden, -100 elsewhere */
-  readonly labels: Int32Array;
-  /** [B, L]: 1 for words, 0 for padding */
-  readonly present: Float32Array;
-}
-
 function init(config: SimvtpConfig, random: Random): SimvtpParams {
-  const { vocabulary, video, textPositions, width, depth, decoderWidth, decoderDepth, mlpRatio } = config;
-  const block = (width: number) =>
-    initBlock(random, { width, hidden: Math.trunc(width * mlpRatio + 1e-6), qkvBias: "query-value" });
-  const values = video.patch.reduce((a, b) => a * b, 3);
-  const table = (rows: number) => ({ weight: parameter(normal(0.02)([rows, width], random)) });
-  const bound = 1 / Math.sqrt(values);
+  const { vocabulary, video, width, depth, mlpRatio } = config;
+  const hidden = Math.trunc(width * mlpRatio + 1e-6);
   return {
     encoder: {
-      patch_embed: initPatchEmbed(random, { patch: video.patch, channels: 3, width, init: uniform(bound) }),
-      blocks: Array.from({ length: depth }, () => block(width)),
+      patch_embed: initCubeEmbed(random, video.patch, width),
+      blocks: initTransformer(random, depth, { width, hidden, qkvBias: "query-value" }),
       norm: initLayerNorm(width),
     },
-    text_embeddings: {
-      word_embeddings: table(vocabulary.length),
-      position_embeddings: table(textPositions),
-      token_type_embeddings: table(2),
-      LayerNorm: initLayerNorm(width),
-      position_ids: buffer(tf.range(0, textPositions, 1, "int32").expandDims(0)),
-      token_type_ids: buffer(tf.zeros([1, textPositions], "int32")),
-    },
-    encoder_to_decoder: initLinear(random, width, decoderWidth, { bias: false }),
-    mask_token: parameter(truncatedNormal(0.02, 0.02)([1, 1, decoderWidth], random)),
-    decoder: {
-      blocks: Array.from({ length: decoderDepth }, () => block(decoderWidth)),
-      norm: initLayerNorm(decoderWidth),
-      head: initLinear(random, decoderWidth, values),
-    },
+    text_embeddings: initWordEmbeddings(random, config, width),
+    ...initClipDecoder(random, config),
     text_cls: initLinear(random, width, vocabulary.length),
     vtm_head: initLinear(random, width, 2),
   };
@@ -216,46 +150,14 @@ function init(config: SimvtpConfig, random: Random): SimvtpParams {
 
 function prepare(config: SimvtpConfig, samples: readonly AlignedSample[], random: Random): SimvtpBatch {
   const batch = samples.length;
-  expect(
-    batch > 1 &&
-      having(samples, "video").length === batch &&
-      samples.every(({ texts }) => texts?.text !== undefined),
-    `simvtp: takes two samples or more, each with the part video and the text "text"; got ${batch}`,
-  );
+  expectCaptioned("simvtp", samples, 2);
   const grid = patchGrid(config.video.size, config.video.patch) as [number, number, number];
   return {
     video: clipTensor(config, config.video.size, samples),
     mask: tubeMask({ batch, grid, ratio: config.videoMaskRatio }, random.child("video")),
-    text: hideWords(config, textsOf(samples), random.child("text")),
+    text: hideWords(config, captionsOf(samples), random.child("text")),
     negatives: derangement(batch, random.child("negatives")),
   };
-}
-
-const textsOf = (samples: readonly AlignedSample[]) => samples.map(({ texts }) => texts?.text ?? "");
-
-/** Each word but the special ones is [MASK] with the chance of the config; one at least in every text that has any. */
-function hideWords(
-  { vocabulary, textLength, wordMaskRatio }: SimvtpConfig,
-  texts: readonly string[],
-  random: Random,
-): TextBatch {
-  const { ids, present } = encodeTexts(vocabulary, texts, textLength);
-  const special = new Set(SPECIAL.map((word) => vocabulary.indexOf(word)));
-  special.delete(vocabulary.indexOf("[UNK]"));
-  const maskId = vocabulary.indexOf("[MASK]");
-  const labels = new Int32Array(ids.length).fill(-100);
-  texts.forEach((_, b) => {
-    const words = Array.from({ length: textLength }, (_, i) => b * textLength + i).filter(
-      (at) => !special.has(ids[at]!),
-    );
-    const drawn = words.filter(() => random.uniform() < wordMaskRatio);
-    const hidden = drawn.length > 0 || words.length === 0 ? drawn : [words[random.int(words.length)]!];
-    for (const at of hidden) {
-      labels[at] = ids[at]!;
-      ids[at] = maskId;
-    }
-  });
-  return { ids, labels, present };
 }
 
 /** A cyclic shift of a random order: nobody keeps their own. */
@@ -270,17 +172,8 @@ function derangement(count: number, random: Random): Int32Array {
 
 function loss(params: SimvtpParams, config: SimvtpConfig, batch: SimvtpBatch) {
   const { prediction, target, words, videoFeature, textFeature, matches } = predict(params, config, batch);
-  const { labels } = batch.text;
-  const hidden = Int32Array.from(labels.keys()).filter((at) => labels[at]! >= 0);
-  const asked = gatherAny(words.reshape([labels.length, -1]) as tf.Tensor2D, hidden);
   const video = mse(prediction, target);
-  const text =
-    hidden.length === 0
-      ? tf.scalar(0)
-      : crossEntropy(
-          asked,
-          Int32Array.from(hidden, (at) => labels[at]!),
-        );
+  const text = hiddenWordLoss(words, batch.text.labels);
   const contrast = tf.mul(
     infoNce(textFeature, videoFeature, { temperature: config.temperature }),
     2,
@@ -303,12 +196,12 @@ export function predict(
   const cubes = patchify(video, config.video.patch); // [B, N, P]
   const target = constant(() => takeRows(cubeTarget(config, cubes, config.normaliseTarget), mask.masked));
   const seen = embedPlaced(params.encoder.patch_embed, cubes, mask); // [B, K, D]
-  const read = embedText(params, text.ids, mask.batch);
-  const padding = textBias(text, mask.batch);
+  const read = embedWords(params.text_embeddings, text.ids, mask.batch);
+  const padding = paddingBias(text, mask.batch);
   const { kept } = mask;
 
   const joint = encodeTokens(params, config, [seen, read], padding); // [B, K + L, D]
-  const prediction = decode(params, config, joint.slice([0, 0, 0], [-1, kept, -1]), mask);
+  const prediction = decodeClip(params, config, joint.slice([0, 0, 0], [-1, kept, -1]), mask);
   const words = applyLinear(params.text_cls, joint.slice([0, kept, 0])); // [B, L, vocabulary]
 
   const videoFeature = tf.mean(encodeTokens(params, config, [seen]), 1);
@@ -324,35 +217,6 @@ export function predict(
   return { prediction, target, words, videoFeature, textFeature, matches };
 }
 
-/** Words with their positions: [B, L] ids -> [B, L, D] */
-function embedText({ text_embeddings }: SimvtpParams, ids: Int32Array, batch: number): tf.Tensor {
-  const { word_embeddings, position_embeddings, token_type_embeddings, LayerNorm } = text_embeddings;
-  const [, width] = word_embeddings.weight.shape as [number, number];
-  const length = ids.length / batch;
-  expect(
-    length <= position_embeddings.weight.shape[0]!,
-    () =>
-      `simvtp: texts of ${length} tokens, the table has ${position_embeddings.weight.shape[0]} positions; raise textPositions`,
-  );
-  const words = gatherAny(word_embeddings.weight as tf.Tensor as tf.Tensor2D, ids).reshape([
-    batch,
-    length,
-    width,
-  ]);
-  const places = tf.add(
-    position_embeddings.weight.slice([0, 0], [length, width]),
-    token_type_embeddings.weight.slice([0, 0], [1, width]),
-  );
-  return applyLayerNorm(LayerNorm, tf.add(words, places), TEXT_EPSILON);
-}
-
-/** What is added to the logits of a text's keys: [B, 1, 1, L] */
-const textBias = ({ present }: Pick<TextBatch, "present">, batch: number): tf.Tensor4D =>
-  tf.tensor4d(
-    present.map((there) => (1 - there) * OFF),
-    [batch, 1, 1, present.length / batch],
-  );
-
 /** The one encoder on parts in a row; the last may be a text with padding. [B, sum of tokens, D] */
 function encodeTokens(
   { encoder }: SimvtpParams,
@@ -366,20 +230,8 @@ function encodeTokens(
     padding === undefined || before === 0
       ? padding
       : tf.concat([tf.zeros([tokens.shape[0]!, 1, 1, before]), padding], 3);
-  const encoded = encoder.blocks.reduce((x, block) => applyBlock(block, x, { heads, epsilon, bias }), tokens);
+  const encoded = applyTransformer(encoder.blocks, tokens, { heads, epsilon, bias });
   return applyLayerNorm(encoder.norm, encoded, epsilon) as tf.Tensor3D;
-}
-
-/** Predictions at the masked places: [B, K, D] -> [B, N - K, P] */
-function decode(
-  { encoder_to_decoder, mask_token, decoder }: SimvtpParams,
-  { decoderHeads: heads, epsilon }: SimvtpConfig,
-  latent: tf.Tensor,
-  mask: Mask,
-): tf.Tensor {
-  const input: tf.Tensor = decoderInput(encoder_to_decoder, mask_token, latent, mask);
-  const decoded = decoder.blocks.reduce((x, block) => applyBlock(block, x, { heads, epsilon }), input);
-  return applyLinear(decoder.head, applyLayerNorm(decoder.norm, decoded.slice([0, mask.kept, 0]), epsilon));
 }
 
 /** Means of the tokens, nothing hidden: of clip and text together, or of what a sample has. [B, D] */
@@ -390,16 +242,7 @@ function encode(
   { pool = "mean" }: EncodeOptions = {},
 ): tf.Tensor {
   expect(pool === "mean", `simvtp: features are means of the tokens; pool "${pool}" is not there`);
-  // A text counts as a part here, so that samples are grouped by what they have.
-  const marked = samples.map(({ parts, texts, ...sample }) => ({
-    ...sample,
-    texts,
-    parts: {
-      ...parts,
-      ...(texts?.text === undefined ? {} : { text: { values: new Float32Array(0), shape: [0] } }),
-    },
-  }));
-  return encodeByPresence(marked, ["video", "text"], (group, present) => {
+  return encodeByPresence(withTextAsPart(samples), ["video", "text"], (group, present) => {
     const parts: tf.Tensor[] = [];
     if (present.includes("video"))
       parts.push(
@@ -409,9 +252,9 @@ function encode(
         ),
       );
     if (!present.includes("text")) return tf.mean(encodeTokens(params, config, parts), 1);
-    const text = encodeTexts(config.vocabulary, textsOf(group), config.textLength);
-    parts.push(embedText(params, text.ids, group.length));
-    return tf.mean(encodeTokens(params, config, parts, textBias(text, group.length)), 1);
+    const text = encodeTexts(config.vocabulary, captionsOf(group), config.textLength);
+    parts.push(embedWords(params.text_embeddings, text.ids, group.length));
+    return tf.mean(encodeTokens(params, config, parts, paddingBias(text, group.length)), 1);
   });
 }
 
@@ -421,27 +264,7 @@ function reconstruct(
   batch: SimvtpBatch,
 ): MultimodalReconstruction {
   const { mask, video } = batch;
-  const { prediction } = predict(params, config, batch);
-  const shown = clipColours(config, video);
-  const patches = patchify(shown, config.video.patch);
-  const hidden = config.normaliseTarget
-    ? withChannelStatistics(prediction, takeRows(patches, mask.masked), 3)
-    : prediction;
-  const placed = inPlace(hidden, mask);
-  return {
-    parts: {
-      video: partPictures(
-        patches,
-        placed,
-        mask,
-        patchGrid(config.video.size, config.video.patch),
-        config.video.patch,
-      ),
-    },
-    note: config.normaliseTarget
-      ? "hidden cubes as predicted, with the truth's mean and deviation"
-      : "hidden cubes as predicted",
-  };
+  return clipReconstruction(config, video, predict(params, config, batch).prediction, mask);
 }
 
 export const simvtp = {

@@ -1,8 +1,16 @@
 /** What the samples decide about a model: sizes, channels, modalities. */
 import { readFile } from "node:fs/promises";
-import { type Configured, type ConfigureRequest, expect, type Keys, type Source } from "@unmask/core";
+import {
+  type Configured,
+  type ConfigureRequest,
+  expect,
+  type Keys,
+  type Source,
+  type Teachers,
+} from "@unmask/core";
 import type { ArrayModality } from "../array-modality.js";
 import { mapModalities } from "../by-modality.js";
+import type { DualEncoderConfig } from "../methods/dual-encoder.js";
 import { type ListedSample, listSamples, type PartSource } from "../read/listing.js";
 import { kindOf, readImage, readPart } from "../read/read-part.js";
 import { learnVocabulary } from "../text/word-piece.js";
@@ -20,6 +28,7 @@ export async function configureAligned({
   source,
   data,
   given,
+  teachers,
 }: ConfigureRequest): Promise<Configured> {
   const options = alignedDataSchema.parse(data);
   const samples = listSamples(pathOf(source), options.names);
@@ -35,7 +44,14 @@ export async function configureAligned({
     case "hicmae":
       return configureClips(given);
     case "simvtp":
-      return configureCaptions(samples, options, given);
+      return configureCaptions(method.id, samples, options, given, SMALL_CLIP);
+    case "smaug":
+    case "smaug-answers":
+      return configureCaptions(method.id, samples, options, given, framesOf(4));
+    case "dual-encoder":
+      return configureCaptions(method.id, samples, options, given, framesOf(CLIP));
+    case "caption-guided-mae":
+      return configureGuided(given, teachers);
     case "mavil":
     case "mavil-features":
     case "pairwise-contrast":
@@ -135,6 +151,22 @@ async function shapeOf(
   return part === undefined || "text" in part ? undefined : (await readPart(part, [1])).shape;
 }
 
+/** Clips for methods that take frames one by one. */
+const framesOf = (frames: number) => ({
+  size: [frames, LARGEST_SIDE / 2, LARGEST_SIDE / 2],
+  patch: [16, 16],
+});
+
+/** Clips as the guide takes them, and vectors as wide as its. */
+function configureGuided(given: Keys, { guide }: Teachers = {}): Configured {
+  const { video, projection } = (guide?.config ?? {}) as Partial<DualEncoderConfig>;
+  const config: Record<string, unknown> = {};
+  if (given.video === undefined && video !== undefined)
+    config.video = { size: video.size, patch: [video.size[0] % 2 === 0 ? 2 : 1, ...video.patch] };
+  if (given.textWidth === undefined && projection !== undefined) config.textWidth = projection;
+  return { config, notes: video === undefined ? [] : [`clips of ${video.size.join("x")}, as the guide's`] };
+}
+
 const SMALL_CLIP = { size: [CLIP, LARGEST_SIDE / 2, LARGEST_SIDE / 2], patch: [2, 16, 16] };
 
 function configureClips(given: Keys): Configured {
@@ -145,17 +177,19 @@ function configureClips(given: Keys): Configured {
 }
 
 async function configureCaptions(
+  method: string,
   samples: readonly ListedSample[],
   { vocabulary }: AlignedData,
   given: Keys,
+  clip: object,
 ): Promise<Configured> {
   const config: Record<string, unknown> = {};
-  if (given.video === undefined) config.video = SMALL_CLIP;
+  if (given.video === undefined) config.video = clip;
   if (given.vocabulary !== undefined) return { config, notes: [] };
   const texts = samples.flatMap(({ parts }) =>
     Object.values(parts).flatMap((part) => ("text" in part ? [part.text] : [])),
   );
-  expect(texts.length > 0, 'simvtp: no sample has a text; give {"text": "..."} under the name text');
+  expect(texts.length > 0, `${method}: no sample has a text; give {"text": "..."} under the name text`);
   const words =
     vocabulary === undefined
       ? learnVocabulary(texts)

@@ -37,6 +37,13 @@ export const alignedDataSchema = z.strictObject({
     .describe(
       "bands of images as in their files (when not given), or cut and scaled to 0-1 over the whole image",
     ),
+  stride: z
+    .number()
+    .min(1)
+    .optional()
+    .describe(
+      "frames of a video from one frame of its clip to the next; 4 when not given, less in short videos",
+    ),
   complete: z
     .boolean()
     .optional()
@@ -63,7 +70,11 @@ function shapesOf(method: string, config: object): Shapes {
       return { video: [...video.size, 3], audio: [...audio.size, 1] };
     }
     case "simvtp":
-      return { video: [...(config as SimvtpConfig).video.size, 3] };
+    case "smaug":
+    case "smaug-answers":
+    case "dual-encoder":
+    case "caption-guided-mae":
+      return { video: [...(config as Pick<SimvtpConfig, "video">).video.size, 3] };
     case "mind-eye": {
       const { voxels, tokens, tokenWidth } = config as MindEyeConfig;
       return { voxels: [voxels], embedding: [tokens, tokenWidth] };
@@ -92,13 +103,14 @@ export function openAligned(
     typeof source === "string",
     "multimodal: give one manifest (.jsonl) or one folder with a folder for each modality",
   );
-  const { names, tiles, augment, bands, complete } = alignedDataSchema.parse(data);
+  const { names, tiles, augment, bands, stride, complete } = alignedDataSchema.parse(data);
   return alignedSamples(source, {
     shapes: shapesOf(method.id, config),
     names,
     tiles,
     augment,
     bands,
+    stride,
     complete: complete ?? PAIRED.includes(method.id),
     classes,
   });

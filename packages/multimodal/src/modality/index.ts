@@ -2,7 +2,9 @@
 import { type ModalityPackage, UnmaskError } from "@unmask/core";
 import { importCroma, isCroma } from "../checkpoints/croma.js";
 import { avMae } from "../methods/av-mae.js";
+import { captionGuidedMae } from "../methods/caption-guided-mae.js";
 import { croma } from "../methods/croma.js";
+import { dualEncoder } from "../methods/dual-encoder.js";
 import { hicmae } from "../methods/hicmae.js";
 import { mavil } from "../methods/mavil.js";
 import { mavilFeatures } from "../methods/mavil-features.js";
@@ -11,6 +13,8 @@ import { mindEyeLowLevel } from "../methods/mind-eye-low-level.js";
 import { multiMae } from "../methods/multi-mae.js";
 import { pairwiseContrastMethod } from "../methods/pairwise-contrast.js";
 import { simvtp } from "../methods/simvtp.js";
+import { smaug } from "../methods/smaug.js";
+import { createSmaugAnswers, smaugAnswers } from "../methods/smaug-answers.js";
 import { writeMultimodalPictures } from "../pictures/write-pictures.js";
 import { configureAligned } from "./configure.js";
 import { alignedDataSchema, openAligned, rawParts } from "./data.js";
@@ -25,6 +29,10 @@ export const modality: ModalityPackage = {
     pairwiseContrastMethod,
     hicmae,
     simvtp,
+    smaug,
+    smaugAnswers,
+    dualEncoder,
+    captionGuidedMae,
     croma,
     multiMae,
     mindEye,
@@ -36,6 +44,8 @@ export const modality: ModalityPackage = {
   open: openAligned,
   raw: { name: "raw values", features: rawParts },
   writeReconstruction: writeMultimodalPictures,
+  classifierFor: () => smaugAnswers,
+  createClassifier: createSmaugAnswers,
   importModel({ parameters }, hints) {
     if (!isCroma(parameters))
       throw new UnmaskError(

@@ -29,6 +29,8 @@ export interface AlignedOptions {
    * image, before that is cut into tiles, and scaled to 0-1.
    */
   readonly bands?: "as-is" | "scene";
+  /** Frames of a video from one frame of its clip to the next, less in short videos. Default 4. */
+  readonly stride?: number;
   /** Keep only samples that have all of the parts. Default false. */
   readonly complete?: boolean;
   /** Class names in the order of their index; default all labels, sorted. */
@@ -78,7 +80,7 @@ export function alignedSamples(source: string, options: AlignedOptions): Dataset
         parts[name] = await skippable(`${sample.name}, ${name}`, () =>
           "file" in part && isImage(part.file, shapes[name]!)
             ? scenes(part.file, shapes[name]!.at(-1)!).then((image) => takeScene(image, view, shapes[name]!))
-            : readPart(part, shapes[name]!, random),
+            : readPart(part, shapes[name]!, random, { stride: options.stride }),
         );
     }
     addStains(shapes, parts);

@@ -33,11 +33,17 @@ export function kindOf(file: string, shape?: readonly number[]): PartKind {
   );
 }
 
+interface ClipReading {
+  /** Frames of the video from one frame of the clip to the next. */
+  readonly stride?: number;
+}
+
 /** Images as they are in their files; everything else in the shape wanted. */
 export async function readPart(
   source: Exclude<PartSource, { readonly text: string }>,
   shape: readonly number[],
   random?: Random,
+  clip: ClipReading = {},
 ): Promise<ArrayPart> {
   if ("values" in source) return { values: Float32Array.from(source.values), shape: source.shape };
   const { file } = source;
@@ -47,7 +53,7 @@ export async function readPart(
     case "audio":
       return readSound(file, shape);
     case "video":
-      return readClip(file, shape, random);
+      return readClip(file, shape, clip, random);
     case "points":
       return readPoints(file, shape, random);
     case "array":
@@ -86,13 +92,19 @@ async function readSound(file: string, [frames = 1, bands = 1]: readonly number[
 }
 
 /** [frames, H, W, C]: one clip, the middle one without draws. */
-async function readClip(file: string, shape: readonly number[], random?: Random): Promise<ArrayPart> {
+async function readClip(
+  file: string,
+  shape: readonly number[],
+  { stride }: ClipReading,
+  random?: Random,
+): Promise<ArrayPart> {
   const { videoFiles } = await peer("video", file);
   const [frames = 1, height = 1, width = 1, channels = 3] = shape;
   const options = {
     frames,
     size: [height, width] as const,
     channels,
+    stride,
     short: "loop",
     augment: "none",
   } as const;
