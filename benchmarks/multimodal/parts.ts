@@ -3,24 +3,10 @@ import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
-import { audioFolder } from "@unmask/audio";
-import {
-  createDataset,
-  createModel,
-  createRandom,
-  type Dataset,
-  extractFeatures,
-  logisticRegression,
-  type Model,
-  pretrain,
-  retrievalOfPairs,
-  subset,
-} from "@unmask/core";
-import { idxImages } from "@unmask/image";
+import { createModel, extractFeatures, logisticRegression, type Model, retrievalOfPairs } from "@unmask/core";
 import {
   type AlignedSample,
   alignedSamples,
-  avMae,
   composeMethod,
   croma,
   cromaEncode,
@@ -29,17 +15,9 @@ import {
   mindEye,
   multiMae,
 } from "@unmask/multimodal";
-
-export type Recorder = (what: string, value: number) => void;
-
-export interface Run {
-  readonly data: string;
-  readonly seed: number;
-  readonly epochs?: number;
-  readonly record: Recorder;
-}
-
-type Aligned = Dataset<AlignedSample>;
+import { digits } from "./digits.js";
+import { alone, probe, type Run, rows, sameClassAmong, trained, where } from "./measure.js";
+import { videoText } from "./video-text.js";
 
 export const parts: Readonly<Record<string, (run: Run) => Promise<void>>> = {
   sensors,
@@ -47,29 +25,8 @@ export const parts: Readonly<Record<string, (run: Run) => Promise<void>>> = {
   brain,
   emoji,
   digits,
+  "video-text": videoText,
 };
-
-/** The samples of one set that `of` tells apart by index. */
-const where = (set: Aligned, of: (index: number) => boolean) =>
-  subset(
-    set,
-    [...Array(set.length).keys()].filter((i) => of(i)),
-  );
-
-async function trained(
-  model: Model<object, AlignedSample>,
-  set: Aligned,
-  { seed, epochs }: Run,
-  usual: number,
-) {
-  for await (const event of pretrain(model, set, { epochs: epochs ?? usual, batchSize: 64, lr: 1e-3, seed }))
-    if (event.type === "epoch" && event.epoch % 20 === 0)
-      console.log(`  epoch ${event.epoch} ${event.loss.toFixed(4)}`);
-  return model;
-}
-
-const alone = (name: string, samples: readonly AlignedSample[]): AlignedSample[] =>
-  samples.map(({ parts }) => ({ parts: { [name]: parts[name]! } }));
 
 async function sensors(run: Run): Promise<void> {
   const folder = join(run.data, "images", "sentinel_terramind");
@@ -264,125 +221,6 @@ async function emoji(run: Run): Promise<void> {
   run.record("chance: R@5", 5 / held.length);
 }
 
-async function digits(run: Run): Promise<void> {
-  const modalities = {
-    picture: { size: [28, 28], patch: [4, 4], maskRatio: 0.75 },
-    sound: { size: [64, 64], patch: [8, 8], maskRatio: 0.75 },
-  };
-  const { train, test } = await digitPairs(run.data, run.seed);
-  const size = { width: 96, depth: 4, heads: 4 };
-  const models = {
-    "AV-MAE": () => ({
-      model: createModel(
-        avMae,
-        {
-          modalities,
-          ...size,
-          hidden: 384,
-          encoder: "mid",
-          fusionDepth: 1,
-          decoderWidth: 48,
-          decoderDepth: 1,
-          decoderHeads: 4,
-          decoderHidden: 192,
-        },
-        { seed: run.seed },
-      ),
-    }),
-    composed: () => {
-      const method = composeMethod({
-        id: "digits",
-        modalities,
-        encoder: { ...size, fusion: "separate" },
-        decoder: { kind: "shared", width: 48, depth: 1, heads: 4 },
-        contrast: { temperature: 0.1, width: 64 },
-      });
-      const model = createModel(method, {}, { seed: run.seed });
-      return {
-        model,
-        embed: (samples: readonly AlignedSample[], name: string) =>
-          rows(method.embed(model.params, samples, name)),
-      };
-    },
-  };
-  const [seen, unseen] = [await train.take(train.length), await test.take(test.length)];
-  for (const [name, make] of Object.entries(models))
-    for (const epochs of [0, 40]) {
-      const called = epochs === 0 ? `${name}, untrained` : name;
-      const made: {
-        model: object;
-        embed?: (samples: readonly AlignedSample[], name: string) => Float32Array;
-      } = make();
-      const model = made.model as Model<object, AlignedSample>;
-      if (epochs > 0) await trained(model, train, run, epochs);
-      for (const part of ["picture", "sound", "both"]) {
-        const of = (samples: readonly AlignedSample[]) => (part === "both" ? samples : alone(part, samples));
-        const [a, b] = [seen, unseen].map((set) => rows(model.encode(of(set))));
-        run.record(`${called}: digit from ${part}`, await probe(a!, train.labels!, b!, test.labels!));
-      }
-      const side = (part: string) => made.embed?.(unseen, part) ?? rows(model.encode(alone(part, unseen)));
-      for (const k of [1, 5])
-        run.record(
-          `${called}: sound of a picture's digit, R@${k}`,
-          sameClass(side("picture"), side("sound"), test.labels!, k),
-        );
-      model.dispose();
-    }
-  for (const part of ["picture", "sound"]) {
-    const raw = (samples: readonly AlignedSample[]) =>
-      Float32Array.from(samples.flatMap(({ parts }) => [...(parts[part]!.values as Float32Array)]));
-    run.record(`raw ${part}: digit`, await probe(raw(seen), train.labels!, raw(unseen), test.labels!));
-  }
-}
-
-/** Recordings, each with a picture of the same digit that no other recording has: takes 0-4 and test pictures are held out. */
-async function digitPairs(data: string, seed: number): Promise<{ train: Aligned; test: Aligned }> {
-  const sounds = audioFolder(join(data, "audio", "fsdd"), {
-    inputSize: [64, 64],
-    sampleRate: 8000,
-    labelPattern: "(\\d)_[^/]*$",
-    augment: "none",
-  });
-  const random = createRandom(seed);
-  const pairs = async (held: boolean) => {
-    const kind = held ? "t10k" : "train";
-    const file = (what: string) =>
-      readdirSync(join(data, "images", "mnist")).find(
-        (name) => name.startsWith(kind) && name.includes(`-${what}-`),
-      )!;
-    const pictures = idxImages(
-      join(data, "images", "mnist", file("images")),
-      join(data, "images", "mnist", file("labels")),
-      { augment: "none" },
-    );
-    const byDigit = Array.from({ length: 10 }, () => [] as number[]);
-    for (const i of random.permutation(pictures.length)) byDigit[pictures.labels![i]!]!.push(i);
-    const samples: AlignedSample[] = [];
-    for (let i = 0; i < sounds.length; i++) {
-      const take = Number(/_(\d+)\.wav$/.exec(sounds.nameOf(i))![1]);
-      if (take < 5 !== held || (!held && take >= 30)) continue;
-      const label = Number(sounds.classes![sounds.labels![i]!]);
-      const { values } = await sounds.get(i);
-      const { pixels } = await pictures.get(byDigit[label]!.pop()!);
-      samples.push({
-        label,
-        parts: {
-          picture: { values: Float32Array.from(pixels, (x) => x / 255), shape: [28, 28, 1] },
-          sound: { values: values.map((x) => (x + 6) / 8), shape: [64, 64, 1] },
-        },
-      });
-    }
-    const labels = Int32Array.from(samples, ({ label }) => label!);
-    return createDataset<AlignedSample>({
-      name: "digits",
-      length: samples.length,
-      labels,
-      get: async (i) => samples[i]!,
-    });
-  };
-  return { train: await pairs(false), test: await pairs(true) };
-}
-
 /** Volumes of the functional scan by run, each voxel normalised within its run; rest left out. */
 function volumes(folder: string) {
   const bytes = gunzipSync(readFileSync(join(folder, "bold.nii.gz")));
@@ -424,26 +262,6 @@ function manifest(lines: readonly object[]): string {
   return path;
 }
 
-function rows(tensor: { dataSync(): ArrayLike<number>; dispose(): void }): Float32Array {
-  const values = Float32Array.from(tensor.dataSync());
-  tensor.dispose();
-  return values;
-}
-
-async function probe(
-  train: Float32Array,
-  trainLabels: Int32Array,
-  test: Float32Array,
-  testLabels: Int32Array,
-): Promise<number> {
-  const of = (values: Float32Array, labels: Int32Array) => ({
-    features: values,
-    width: values.length / labels.length,
-    labels,
-  });
-  return (await logisticRegression(of(train, trainLabels), of(test, testLabels))).top1;
-}
-
 /** Share of rows whose nearest of the others (by cosine, rows being unit) is the one of their class. */
 function nearest(from: Float32Array, to: Float32Array, width: number, labels: Int32Array): number {
   return sameClassAmong(
@@ -454,34 +272,6 @@ function nearest(from: Float32Array, to: Float32Array, width: number, labels: In
     width,
     1,
   );
-}
-
-const sameClass = (from: Float32Array, to: Float32Array, labels: Int32Array, k: number) =>
-  sameClassAmong(from, to, labels, labels, from.length / labels.length, k);
-
-function sameClassAmong(
-  from: Float32Array,
-  to: Float32Array,
-  labels: Int32Array,
-  others: Int32Array,
-  width: number,
-  k: number,
-): number {
-  const unit = (values: Float32Array, i: number) => {
-    const row = values.subarray(i * width, (i + 1) * width);
-    const length = Math.hypot(...row) || 1;
-    return row.map((x) => x / length);
-  };
-  const gallery = Array.from(others, (_, j) => unit(to, j));
-  let found = 0;
-  labels.forEach((label, i) => {
-    const query = unit(from, i);
-    const order = gallery
-      .map((row, j) => ({ j, near: row.reduce((sum, x, c) => sum + x * query[c]!, 0) }))
-      .sort((a, b) => b.near - a.near);
-    if (order.slice(0, k).some(({ j }) => others[j] === label)) found++;
-  });
-  return found / labels.length;
 }
 
 function commonest(values: ArrayLike<number>): number {

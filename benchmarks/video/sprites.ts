@@ -7,9 +7,9 @@ import { join } from "node:path";
 import { createRandom, type Random } from "@unmask/core";
 import sharp from "sharp";
 
-const CELL = 64;
+export const CELL = 64;
 /** Action, first of its four rows (up, left, down, right), frames. */
-const ACTIONS = [
+export const ACTIONS = [
   ["spellcast", 0, 7],
   ["thrust", 4, 8],
   ["walk", 8, 9],
@@ -51,7 +51,7 @@ export async function writeSpriteClips(
 }
 
 /** Files of one character's layers, from the skin outwards, all of one sex. */
-function drawCharacter(sheets: string, random: Random): string[] {
+export function drawCharacter(sheets: string, random: Random): string[] {
   const sex = random.uniform() < 0.5 ? "female" : "male";
   const files = readdirSync(sheets, { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".png"))
