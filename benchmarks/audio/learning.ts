@@ -37,10 +37,13 @@ interface Recordings {
   isTest(name: string): boolean;
 }
 
-const spokenDigits = {
-  ...{ inputSize: [64, 64], patchSize: [8, 8], sampleRate: 8000, fill: "repeat" },
+const spokenDigits: Omit<Recordings, "isTest"> = {
+  inputSize: [64, 64],
+  patchSize: [8, 8],
+  sampleRate: 8000,
+  fill: "repeat",
   labelPattern: "(\\d)_[^/]*$",
-} as const;
+};
 
 const sets: Readonly<Record<string, Recordings>> = {
   /** {digit}_{speaker}_{take}.wav: the data set's own test split. */
@@ -49,8 +52,11 @@ const sets: Readonly<Record<string, Recordings>> = {
   speakers: { ...spokenDigits, isTest: (name) => /_(theo|yweweler)_\d+\.wav$/.test(name) },
   /** CLASS/{fold}-{...}.ogg: two folds of five to test. */
   esc10: {
-    ...{ inputSize: [496, 64], patchSize: [16, 16], sampleRate: 16000, fill: "zeros" },
-    isTest: (name) => /[45]-[^/]*\.ogg$/.test(name),
+    inputSize: [496, 64],
+    patchSize: [16, 16],
+    sampleRate: 16000,
+    fill: "zeros",
+    isTest: (name) => /\/[45]-\d+-[^/]*$/.test(name),
   },
 };
 
