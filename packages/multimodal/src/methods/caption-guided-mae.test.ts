@@ -54,6 +54,7 @@ await contractSuite({
   steps: 30,
   overfits: 0.9,
   lr: 1e-2,
+  differenceStep: 1e-4, // tokens of width 8 are divided by their length and by a temperature of 0.07
 });
 
 await onEveryEngine("caption-guided-mae", () => {
