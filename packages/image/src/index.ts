@@ -22,6 +22,7 @@ export { type CmaeBatch, type CmaeConfig, type CmaeParams, cmae } from "./method
 export { type ConvDaeBatch, type ConvDaeConfig, type ConvDaeParams, convDae } from "./methods/conv-dae.js";
 export { type ConvMaeBatch, type ConvMaeConfig, type ConvMaeParams, convMae } from "./methods/conv-mae.js";
 export { type ConvNetBatch, type ConvNetConfig, type ConvNetParams, convNet } from "./methods/conv-net.js";
+export { type ConvVitBatch, type ConvVitConfig, type ConvVitParams, convVit } from "./methods/conv-vit.js";
 export { type GSimclrBatch, type GSimclrConfig, type GSimclrParams, gSimclr } from "./methods/g-simclr.js";
 export {
   type HybridDistillationBatch,

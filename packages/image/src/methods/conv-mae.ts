@@ -24,8 +24,6 @@ import {
   type ConvParams,
   constant,
   type EncodeOptions,
-  expect,
-  gelu,
   initConv,
   initLayerNorm,
   initLinear,
@@ -45,11 +43,18 @@ import {
   restoreRows,
   sinCos2d,
   takeRows,
-  xavierUniform,
 } from "@unmask/core";
 import { z } from "zod";
 import { type ImageInput, imageGrid, imageInputShape, imageTensor } from "../batch.js";
-import { type ActivePlaces, activePlaces } from "../nn/feature-map.js";
+import {
+  applyConvStages,
+  type ConvStages,
+  type ConvStagesConfig,
+  type ConvStagesParams,
+  convStagesShape,
+  initConvStages,
+} from "../nn/conv-stages.js";
+import { activePlaces } from "../nn/feature-map.js";
 import { pixelTarget } from "../pixel-target.js";
 import { poolPlaces } from "../pool.js";
 import { type ImageReconstruction, reconstruction } from "../reconstruction.js";
@@ -63,34 +68,10 @@ import {
   hiddenWidth,
 } from "../transformer-config.js";
 
-/** Of the two stages of convolutions. */
-interface ConvStagesConfig {
-  readonly stageWidths: readonly [number, number];
-  readonly stageDepths: readonly [number, number];
-  readonly stageMlpRatios: readonly [number, number];
-}
-
 export interface ConvMaeConfig extends ImageInput, EncoderConfig, DecoderConfig, ConvStagesConfig {
   readonly maskRatio: number;
   readonly normalisePixels: boolean;
 }
-
-const ratio = z.number().positive();
-
-/** The schema keys of `ConvStagesConfig`; those of ConvMAE-Base by default. */
-export const convStagesShape = {
-  stageWidths: z
-    .tuple([count, count])
-    .readonly()
-    .default([256, 384])
-    .describe("channels of the two stages of convolutions"),
-  stageDepths: z.tuple([count, count]).readonly().default([2, 2]).describe("their blocks"),
-  stageMlpRatios: z
-    .tuple([ratio, ratio])
-    .readonly()
-    .default([4, 4])
-    .describe("hidden width of their MLPs over their channels"),
-};
 
 const schema = z.strictObject({
   ...imageInputShape,
@@ -119,33 +100,10 @@ const presets = {
   small: { ...convMaeSizes.small, decoderWidth: 256, decoderDepth: 4, decoderHeads: 8 },
 } satisfies Record<string, Partial<ConvMaeConfig>>;
 
-/** Convolution, layer norm over channels, GELU. */
-interface StageEmbedParams {
-  readonly proj: ConvParams;
-  readonly norm: LayerNormParams;
-}
-
-/** x + conv2(attn(visible * conv1(norm1 x))), then x + mlp(norm2 x), with a depthwise 5 x 5 `attn`. */
-interface ConvBlockParams {
-  readonly norm1: LayerNormParams;
-  readonly conv1: ConvParams;
-  readonly conv2: ConvParams;
-  readonly attn: ConvParams;
-  readonly norm2: LayerNormParams;
-  readonly mlp: { readonly fc1: ConvParams; readonly fc2: ConvParams };
-}
-
-export interface ConvMaeEncoderParams {
-  readonly patch_embed1: StageEmbedParams;
-  readonly patch_embed2: StageEmbedParams;
-  readonly patch_embed3: StageEmbedParams;
-  readonly patch_embed4: LinearParams;
+/** The position table is frozen. */
+export interface ConvMaeEncoderParams extends ConvStagesParams {
   readonly stage1_output_decode: ConvParams;
   readonly stage2_output_decode: ConvParams;
-  /** [1, N, D], frozen. */
-  readonly pos_embed: tf.Variable;
-  readonly blocks1: readonly ConvBlockParams[];
-  readonly blocks2: readonly ConvBlockParams[];
   readonly blocks3: readonly BlockParams[];
   readonly norm: LayerNormParams;
 }
@@ -169,63 +127,24 @@ export interface ConvMaeBatch {
   readonly mask: Mask;
 }
 
-/** Of the stages of convolutions; PyTorch's default. The transformer has `epsilon`. */
-const STAGE_EPSILON = 1e-5;
-const KERNEL = 5;
-
 function init(config: ConvMaeConfig, random: Random): ConvMaeParams {
   return { ...initConvEncoder(config, random), ...initDecoder(config, random) };
 }
 
-/** Linear maps xavier-uniform, convolutions as PyTorch starts them but the third embedding, which is xavier-uniform too. */
 function initConvEncoder(config: ConvMaeConfig, random: Random): ConvMaeEncoderParams {
-  const { patchSize, channels, width, depth, stageWidths, stageDepths, stageMlpRatios } = config;
-  const [first, second] = stageWidths;
-  expect(
-    patchSize.every((side) => side % 4 === 0),
-    `conv-mae: patchSize ${patchSize.join("x")} is not a multiple of 4, which the first stage's grid is finer by; choose one that is`,
-  );
-  const stem = patchSize.map((side) => side / 4);
-  const embed = (given: number, out: number, kernel: readonly number[], init = {}): StageEmbedParams => ({
-    proj: initConv(random, { channels: given, out, kernel, ...init }),
-    norm: initLayerNorm(out),
-  });
-  const stage = (index: 0 | 1) =>
-    Array.from({ length: stageDepths[index] }, () =>
-      initConvBlock(random, stageWidths[index], stageMlpRatios[index]),
-    );
+  const { width, depth, stageWidths } = config;
   const output = (given: number, side: number) =>
     initConv(random, { channels: given, out: width, kernel: [side, side] });
   return {
-    patch_embed1: embed(channels, first, stem),
-    patch_embed2: embed(first, second, [2, 2]),
-    patch_embed3: embed(second, width, [2, 2], { init: xavierUniform }),
-    patch_embed4: initLinear(random, width, width),
-    stage1_output_decode: output(first, 4),
-    stage2_output_decode: output(second, 2),
-    pos_embed: buffer(sinCos2d(imageGrid(config), width).expandDims(0)),
-    blocks1: stage(0),
-    blocks2: stage(1),
+    ...initConvStages(config, random),
+    stage1_output_decode: output(stageWidths[0], 4),
+    stage2_output_decode: output(stageWidths[1], 2),
     blocks3: initTransformer(random, depth, {
       width,
       hidden: hiddenWidth(width, config.mlpRatio),
       qkvBias: config.qkvBias ? "all" : "none",
     }),
     norm: initLayerNorm(width),
-  };
-}
-
-function initConvBlock(random: Random, width: number, mlpRatio: number): ConvBlockParams {
-  const pointwise = (given: number, out: number) =>
-    initConv(random, { channels: given, out, kernel: [1, 1] });
-  const hidden = hiddenWidth(width, mlpRatio);
-  return {
-    norm1: initLayerNorm(width),
-    conv1: pointwise(width, width),
-    conv2: pointwise(width, width),
-    attn: initConv(random, { channels: width, out: width, kernel: [KERNEL, KERNEL], groups: width }),
-    norm2: initLayerNorm(width),
-    mlp: { fc1: pointwise(width, hidden), fc2: pointwise(hidden, width) },
   };
 }
 
@@ -260,9 +179,7 @@ function loss(params: ConvMaeParams, config: ConvMaeConfig, { images, mask }: Co
 }
 
 /** What the encoder says of an image and on the way. */
-export interface ConvEncoded {
-  /** Maps of the two stages of convolutions, [B, 4 rows, 4 columns, C1] and [B, 2 rows, 2 columns, C2]. */
-  readonly stages: readonly [tf.Tensor4D, tf.Tensor4D];
+export interface ConvEncoded extends Pick<ConvStages, "stages"> {
   /** [B, K, D] in the order of `mask.keep`, or of all patches */
   readonly latent: tf.Tensor3D;
 }
@@ -281,39 +198,14 @@ export function encodeConv(
     const all = map.reshape([batch, tokens, config.width]) as tf.Tensor3D;
     return mask === undefined ? all : takeRows(all, mask.keep); // [B, K, D]
   };
-  const stem = config.patchSize.map((side) => side / 4) as [number, number];
-
-  const first = applyStage(params.blocks1, applyStageEmbed(params.patch_embed1, images, stem), visible);
-  const second = applyStage(params.blocks2, applyStageEmbed(params.patch_embed2, first, [2, 2]), visible);
-  const third = applyStageEmbed(params.patch_embed3, second, [2, 2]).reshape([batch, tokens, config.width]);
-  const embedded = tf.add(applyLinear(params.patch_embed4, third), params.pos_embed);
-
+  const { stages, tokens: embedded } = applyConvStages(params, config, images, visible);
+  const [first, second] = stages;
   const { heads, epsilon, activation } = config;
   const seen = applyTransformer(params.blocks3, kept(embedded), { heads, epsilon, activation });
   const fine = kept(applyConv2d(params.stage1_output_decode, first, { stride: 4 }));
   const middle = kept(applyConv2d(params.stage2_output_decode, second, { stride: 2 }));
   const latent = applyLayerNorm(params.norm, tf.add(tf.add(seen, fine), middle), epsilon);
-  return { stages: [first, second], latent: latent as tf.Tensor3D };
-}
-
-function applyStageEmbed({ proj, norm }: StageEmbedParams, x: tf.Tensor, stride: readonly [number, number]) {
-  return gelu(applyLayerNorm(norm, applyConv2d(proj, x, { stride }), STAGE_EPSILON));
-}
-
-function applyStage(
-  blocks: readonly ConvBlockParams[],
-  x: tf.Tensor4D,
-  visible: ActivePlaces | undefined,
-): tf.Tensor4D {
-  return blocks.reduce((map, { norm1, conv1, conv2, attn, norm2, mlp }) => {
-    const [, height, width, channels] = map.shape;
-    const given = applyConv2d(conv1, applyLayerNorm(norm1, map, STAGE_EPSILON));
-    const shown = visible === undefined ? given : tf.mul(given, visible.at(height, width));
-    const mixed = applyConv2d(attn, shown, { padding: KERNEL >> 1, groups: channels });
-    const y = tf.add(map, applyConv2d(conv2, mixed));
-    const hidden = gelu(applyConv2d(mlp.fc1, applyLayerNorm(norm2, y, STAGE_EPSILON)));
-    return tf.add(y, applyConv2d(mlp.fc2, hidden)) as tf.Tensor4D;
-  }, x);
+  return { stages, latent: latent as tf.Tensor3D };
 }
 
 /** Predictions at every place: [B, K, D] -> [B, N, P] */

@@ -37,6 +37,7 @@ import {
 } from "@unmask/core";
 import { z } from "zod";
 import { imageGrid, imageInputShape } from "../batch.js";
+import { convStagesShape } from "../nn/conv-stages.js";
 import { pixelTarget } from "../pixel-target.js";
 import type { ImageReconstruction } from "../reconstruction.js";
 import type { ImageSample } from "../sample.js";
@@ -47,7 +48,6 @@ import {
   type ConvMaeParams,
   convMae,
   convMaeSizes,
-  convStagesShape,
   decodeConvAll,
   encodeConv,
 } from "./conv-mae.js";

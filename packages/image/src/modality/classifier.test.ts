@@ -3,10 +3,12 @@ import { createModel, createRandom, flatten, type Model, normal, tidy, trainable
 import { beforeAll, describe, expect, it } from "vitest";
 import { bootMae } from "../methods/boot-mae.js";
 import { cmae } from "../methods/cmae.js";
+import { convMae } from "../methods/conv-mae.js";
+import { type ConvVitParams, convVit } from "../methods/conv-vit.js";
 import { mae } from "../methods/mae.js";
 import { mixedAe } from "../methods/mixed-ae.js";
 import { saim } from "../methods/saim.js";
-import { createVitClassifier } from "./classifier.js";
+import { createImageClassifier, createVitClassifier } from "./classifier.js";
 
 beforeAll(() => tf.setBackend("cpu"));
 
@@ -30,6 +32,14 @@ const models = (): Model[] =>
     createModel(mixedAe, { ...shape, decoderDepth: 1 }),
   ] as unknown as Model[];
 
+const pictures = (side: number) =>
+  [3, 4].map((seed) => ({
+    pixels: createRandom(seed).uniforms(side * side),
+    height: side,
+    width: side,
+    channels: 1,
+  }));
+
 describe("a classifier that begins with an encoder", () => {
   it("has that encoder's features, whatever names and parts its parameters have", () => {
     for (const model of models()) {
@@ -38,17 +48,24 @@ describe("a classifier that begins with an encoder", () => {
         if (variable.rank === 1)
           tidy(() => variable.assign(tf.add(variable, normal(0.3)(variable.shape, random.child(path)))));
       const classifier = createVitClassifier(model, { classes: 3, pool: "cls" }, createRandom(2));
-      const samples = [3, 4].map((seed) => ({
-        pixels: createRandom(seed).uniforms(64),
-        height: 8,
-        width: 8,
-        channels: 1,
-      }));
+      const samples = pictures(8);
       const [own, classifiers] = [model, classifier].map((each) =>
         each.encode(samples, { pool: "cls" }).dataSync(),
       );
       for (const [i, value] of own!.entries()) expect(classifiers![i], model.method.id).toBeCloseTo(value, 4);
       expect(flatten(classifier.params).get("head.weight")!.shape).toEqual([3, 8]);
     }
+  });
+
+  it("has ConvMAE's stages and transformer, and its positions on the new grid", () => {
+    const stages = { stageWidths: [4, 6], stageDepths: [1, 1] } as const;
+    const model = createModel(convMae, { ...shape, ...stages, decoderDepth: 1 }) as unknown as Model;
+    const classifier = createImageClassifier(model, { classes: 3, imageSize: 12 }, createRandom(2));
+    expect(classifier.method).toBe(convVit);
+    const [from, to] = [flatten(model.params), flatten(classifier.params)];
+    for (const path of ["patch_embed1.proj.weight", "blocks2.0.attn.weight", "blocks3.1.mlp.fc2.weight"])
+      expect(to.get(path)!.dataSync(), path).toEqual(from.get(path)!.dataSync());
+    expect((classifier.params as ConvVitParams).pos_embed.shape).toEqual([1, 9, 8]);
+    expect(classifier.encode(pictures(12)).shape).toEqual([2, 8]);
   });
 });

@@ -14,19 +14,32 @@ import {
   tidy,
 } from "@unmask/core";
 import { convNet } from "../methods/conv-net.js";
+import { convVit } from "../methods/conv-vit.js";
 import { type VitConfig, vit } from "../methods/vit.js";
 import { resnetSizes } from "../nn/resnet.js";
 import { vitState } from "./encoder-state.js";
 
-/** The classifier that `createImageClassifier` makes of a model. */
-export const classifierFor = (model: Model): typeof convNet | typeof vit =>
-  convolutions(model) === undefined ? vit : convNet;
+type ImageClassifier = typeof convNet | typeof convVit | typeof vit;
 
-/** A classifier with the weights of a model's encoder: `conv-net` of a ResNet or ConvNeXt, `vit` of a transformer. */
+/** The classifier that `createImageClassifier` makes of a model. */
+export function classifierFor(model: Model): ImageClassifier {
+  if ("blocks3" in model.params) return convVit;
+  return convolutions(model) === undefined ? vit : convNet;
+}
+
+/**
+ * A classifier with the weights of a model's encoder: `conv-net` of a ResNet or ConvNeXt, `conv-vit` of ConvMAE's encoder,
+ * `vit` of a plain transformer.
+ */
 export function createImageClassifier(model: Model, settings: Keys, random: Random): Model {
-  return classifierFor(model) === convNet
-    ? createConvClassifier(model, settings, random)
-    : createVitClassifier(model, settings, random);
+  switch (classifierFor(model)) {
+    case convNet:
+      return createConvClassifier(model, settings, random);
+    case convVit:
+      return createConvVitClassifier(model, settings, random);
+    default:
+      return createVitClassifier(model, settings, random);
+  }
 }
 
 /** A model's convolutional encoder as it stands in its tree: SparK's in a place of its own, others' at the top. */
@@ -113,7 +126,7 @@ export function createVitClassifier(model: Model, settings: Keys, random: Random
     );
     const values = new Map<string, tf.Tensor>();
     for (const [path, own] of flatten(params)) {
-      const value = path === "pos_embed" ? positionsFor(config, source, flat.get(path)!) : flat.get(path);
+      const value = path === "pos_embed" ? positionsFor(config, source, flat.get(path)!, 1) : flat.get(path);
       const newHead = path.startsWith("head.") && value?.shape[0] !== own.shape[0];
       if (value !== undefined && !newHead) values.set(path, value);
     }
@@ -122,11 +135,43 @@ export function createVitClassifier(model: Model, settings: Keys, random: Random
   return bindModel(vit, config, params) as unknown as Model;
 }
 
-function positionsFor(config: VitConfig, source: Keys, table: tf.Tensor): tf.Tensor {
+/** Keys of ConvMAE's stages of convolutions. */
+const STAGES = ["stageWidths", "stageDepths", "stageMlpRatios"];
+
+/**
+ * A `conv-vit` with the weights of ConvMAE's encoder, or of another `conv-vit`. The position table is interpolated where
+ * `settings.imageSize` differs; the head is new where the number of classes differs.
+ * @param settings keys of the classifier's config; `classes` is among them
+ */
+function createConvVitClassifier(model: Model, settings: Keys, random: Random): Model {
+  const source = model.config as Keys;
+  const known = model.method.id === convVit.id ? Object.keys(source) : [...SHARED, ...STAGES];
+  const config = resolveConfig(convVit, { ...RECIPE, ...pick(source, known), ...settings } as object);
+  const params = tidy(() => convVit.init(config, random));
+  tf.tidy(() => {
+    const values = new Map<string, tf.Tensor>(flatten(model.params));
+    for (const [path, own] of flatten(params)) {
+      const value = values.get(path);
+      if (path === "pos_embed") values.set(path, positionsFor(config, source, value!, 0));
+      else if (path.startsWith("head.") && value?.shape[0] !== own.shape[0]) values.delete(path);
+    }
+    const wanted = [...flatten(params).keys()].filter((path) => values.has(path));
+    assign(params, new Map(wanted.map((path) => [path, values.get(path)!])), { strict: false });
+  });
+  return bindModel(convVit, config, params) as unknown as Model;
+}
+
+/** @param cls rows of the table that stand for no patch */
+function positionsFor(
+  config: Pick<VitConfig, "imageSize" | "patchSize">,
+  source: Keys,
+  table: tf.Tensor,
+  cls: number,
+): tf.Tensor {
   const { imageSize, patchSize } = source as unknown as VitConfig;
   const [from, to] = [patchGrid(imageSize, patchSize), patchGrid(config.imageSize, config.patchSize)];
   if (from.every((count, axis) => count === to[axis])) return table;
   return interpolatePositions(table as tf.Tensor3D, from as [number, number], to as [number, number], {
-    cls: 1,
+    cls,
   });
 }

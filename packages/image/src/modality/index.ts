@@ -6,6 +6,7 @@ import { cmae } from "../methods/cmae.js";
 import { convDae } from "../methods/conv-dae.js";
 import { convMae } from "../methods/conv-mae.js";
 import { convNet } from "../methods/conv-net.js";
+import { convVit } from "../methods/conv-vit.js";
 import { gSimclr } from "../methods/g-simclr.js";
 import { hybridDistillation } from "../methods/hybrid-distillation.js";
 import { mae } from "../methods/mae.js";
@@ -48,6 +49,7 @@ export const modality: ModalityPackage = {
     mrMae,
     hybridDistillation,
     convNet,
+    convVit,
     vit,
   ],
   defaultMethod: mae.id,
