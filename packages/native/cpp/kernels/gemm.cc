@@ -19,7 +19,7 @@ constexpr int kN = kV * W;
 constexpr int64_t kBlockK = 384;
 constexpr int64_t kBlockM = 48;                // rows of one task
 constexpr int64_t kShared = 1 << 21;           // floats of packed B at a time
-constexpr int64_t kWait = 64;                  // steps of a tile from which prefetching pays
+constexpr int64_t kAhead = 24;                 // columns of A that are fetched before their turn
 constexpr int64_t kDeep = 768;                 // from twice that a sum is long
 constexpr int64_t kSmall = 1 << 17;            // floats of a C that each task may have its own of
 
@@ -78,7 +78,12 @@ struct Tile {
   int64_t width;        // columns that exist
   bool accumulate, last;
   const Epilogue* epilogue;
+  float* sums;    // of A's rows, for Form::summed
+  bool add_sums;  // to what is there
 };
+
+// How a tile finds A: row by row, column by column, or that and the sums of its rows over k are wanted too.
+enum class Form { rows, columns, summed };
 
 // The epilogue of W elements, `left` of which exist, `offset` floats from the tile's corner.
 UNMASK_INLINE vf finished(vf x, const Tile& t, int v, int64_t offset, int64_t left) {
@@ -135,57 +140,66 @@ UNMASK_INLINE void finish(vf (&sum)[R][V], const Tile& t) {
     }
 }
 
-// What the epilogue will touch, fetched while the products are summed.
-template <int R>
-UNMASK_INLINE void prefetch(const Tile& t) {
+// Fetches what the epilogue will touch of one row.
+UNMASK_INLINE void fetch_row(const Tile& t, int64_t r) {
   const Epilogue& e = *t.epilogue;
-  const auto fetch = [&](const float* corner) UNMASK_LAMBDA {
-    for (int r = 0; r < R; r++)
-      for (int v = 0; v < kN; v += 16) __builtin_prefetch(corner + r * t.c_row + v, 1);
-  };
-  fetch(t.c);
-  if (!t.last) return;
-  const int64_t place = t.row * t.c_row + t.column;
-  if (e.slope) fetch(e.slope + place);
-  if (e.factor) fetch(e.factor + place);
-  if (e.residual) fetch(e.residual + place);
+  const int64_t place = (t.row + r) * t.c_row + t.column;
+  for (int64_t v = 0; v < kN; v += 16) {
+    __builtin_prefetch(t.c + r * t.c_row + v, 1);
+    if (!t.last) continue;
+    if (e.slope) __builtin_prefetch(e.slope + place + v, 1);
+    if (e.factor) __builtin_prefetch(e.factor + place + v);
+    if (e.residual) __builtin_prefetch(e.residual + place + v);
+  }
 }
 
-// R rows of A times a panel. `stride` is A's between rows, or, for a column-major A, between columns.
-template <int R, int V, bool ColumnMajor>
+// R rows of A times a panel. `stride` is A's between rows, or, column by column, between columns.
+template <int R, int V, Form form>
 void tile(int64_t k, const float* a, int64_t stride, const float* b, const Tile& t) {
   vf sum[R][V];
   unrolled<R, V>([&](auto r, auto v) UNMASK_LAMBDA { sum[r][v] = vf{}; });
+  constexpr int kSums = form == Form::summed ? (R + W - 1) / W : 0;
+  vf row_sums[kSums + 1] = {};
   constexpr int kGroup = 3;  // rows that share a base register: base, base + stride, base + 2 * stride
-  constexpr int kGroups = ColumnMajor ? 1 : (R + kGroup - 1) / kGroup;
+  constexpr int kGroups = form == Form::rows ? (R + kGroup - 1) / kGroup : 1;
   const float* base[kGroups];
   unrolled<kGroups>([&](auto g) UNMASK_LAMBDA { base[g] = a + g * kGroup * stride; });
-  if (k >= kWait) prefetch<R>(t);
+  // Spread over the steps, as all at once would fill the queue of misses.
+  const int64_t pause = k / R;
+  int64_t fetched = 0;
   for (int64_t p = 0; p < k; p++) {
+    if (p == fetched * pause && fetched < R) fetch_row(t, fetched++);
+    if (form == Form::summed) __builtin_prefetch(base[0] + kAhead * stride + 16);  // the first to read A, for the next rows
     vf row[V];
     unrolled<V>([&](auto v) UNMASK_LAMBDA { row[v] = load(b + v * W); });
     unrolled<R>([&](auto r) UNMASK_LAMBDA {
-      const vf x = splat(ColumnMajor ? base[0][r] : base[r / kGroup][(r % kGroup) * stride]);
+      const vf x = splat(form == Form::rows ? base[r / kGroup][(r % kGroup) * stride] : base[0][r]);
       unrolled<V>([&](auto v) UNMASK_LAMBDA { sum[r][v] += x * row[v]; });
     });
+    unrolled<kSums>([&](auto s) UNMASK_LAMBDA { row_sums[s] += load_up_to(base[0] + s * W, least(R - s * W, W)); });
     b += kN;
-    unrolled<kGroups>([&](auto g) UNMASK_LAMBDA { base[g] += ColumnMajor ? stride : 1; });
+    unrolled<kGroups>([&](auto g) UNMASK_LAMBDA { base[g] += form == Form::rows ? 1 : stride; });
   }
+  unrolled<kSums>([&](auto s) UNMASK_LAMBDA {
+    const int64_t left = least(R - s * W, W);
+    store_up_to(t.sums + s * W, t.add_sums ? row_sums[s] + load_up_to(t.sums + s * W, left) : row_sums[s], left);
+  });
   finish<R, V>(sum, t);
 }
 
 using TileFunction = void (*)(int64_t, const float*, int64_t, const float*, const Tile&);
 
-template <int V, bool ColumnMajor, int... R>
+template <int V, Form form, int... R>
 TileFunction pick_tile(int rows, std::integer_sequence<int, R...>) {
-  static constexpr TileFunction table[] = {tile<R + 1, V, ColumnMajor>...};
+  static constexpr TileFunction table[] = {tile<R + 1, V, form>...};
   return table[rows - 1];
 }
 
-TileFunction tile_for(int rows, bool narrow, bool column_major) {
+template <int V>
+TileFunction tile_for(int rows, Form form) {
   constexpr auto all = std::make_integer_sequence<int, kM>{};
-  if (column_major) return narrow ? pick_tile<1, true>(rows, all) : pick_tile<kV, true>(rows, all);
-  return narrow ? pick_tile<1, false>(rows, all) : pick_tile<kV, false>(rows, all);
+  if (form == Form::rows) return pick_tile<V, Form::rows>(rows, all);
+  return form == Form::columns ? pick_tile<V, Form::columns>(rows, all) : pick_tile<V, Form::summed>(rows, all);
 }
 
 // ---- blocks ----
@@ -197,28 +211,15 @@ struct Block {
   const float* panels;  // of this block of B, [columns / kN][depth][kN]
 };
 
-// Adds columns [k0, k0 + depth) of A to the sums of its rows [i, i + rows).
-void add_row_sums(const Block& block) {
-  const Gemm& g = *block.g;
-  for (int64_t i = block.i; i < block.i + block.rows; i += W) {
-    const int64_t left = least(block.i + block.rows - i, W);
-    vf total = block.k0 > 0 ? load_up_to(g.a_row_sums + i, left) : vf{};
-    const float* column = g.a.data + i + block.k0 * g.a.column;
-    for (int64_t p = 0; p < block.depth; p++, column += g.a.column) total += load_up_to(column, left);
-    store_up_to(g.a_row_sums + i, total, left);
-  }
-}
-
 // Columns of A that lie multiples of 4 KB apart share a few cache sets, where a line does not last until the tile
 // that needs the rest of it.
 bool evicts_itself(const Gemm& g) { return kM <= 8 && g.a.column % 1024 == 0; }
 
 void multiply(const Block& block) {
   const Gemm& g = *block.g;
-  const bool column_major = g.a.column != 1;
+  const bool column_major = g.a.column != 1 || g.a_row_sums != nullptr;
   const float* a = g.a.data + block.i * g.a.row + block.k0 * g.a.column;
   int64_t next = g.a.row, stride = column_major ? g.a.column : g.a.row;  // floats between rows; `stride` of `tile`
-  if (g.a_row_sums != nullptr && block.j == 0) add_row_sums(block);
   if (evicts_itself(g)) {
     float* strips = scratch(Slot::packed_a, round_up(block.rows, kM) * block.depth);
     pack_rows(a, g.a.column, block.rows, block.depth, strips);
@@ -229,11 +230,15 @@ void multiply(const Block& block) {
   for (int64_t j = 0; j < block.columns; j += kN) {
     const float* panel = block.panels + j * block.depth;
     const int64_t width = least(block.columns - j, kN);
+    const bool summed = g.a_row_sums != nullptr && block.j + j == 0;
+    const Form form = !column_major ? Form::rows : summed ? Form::summed : Form::columns;
     for (int64_t i = 0; i < block.rows; i += kM) {
       const int rows = static_cast<int>(least(block.rows - i, kM));
       const Tile t{g.c + (block.i + i) * g.c_row + block.j + j, g.c_row, block.i + i, block.j + j, width,
-                   block.k0 > 0 || g.accumulate, block.k0 + block.depth == g.k, &g.epilogue};
-      tile_for(rows, width <= W, column_major)(block.depth, a + i * next, stride, panel, t);
+                   block.k0 > 0 || g.accumulate, block.k0 + block.depth == g.k, &g.epilogue,
+                   summed ? g.a_row_sums + block.i + i : nullptr, block.k0 > 0};
+      const TileFunction run = width <= W ? tile_for<1>(rows, form) : tile_for<kV>(rows, form);
+      run(block.depth, a + i * next, stride, panel, t);
     }
   }
 }
@@ -243,7 +248,7 @@ void fill_empty(const Gemm& g) {
   for (int64_t i = 0; i < g.m; i++)
     for (int64_t j = 0; j < g.n; j += W) {
       vf sum[1][1] = {};
-      finish<1, 1>(sum, {g.c + i * g.c_row + j, g.c_row, i, j, least(g.n - j, W), g.accumulate, true, &g.epilogue});
+      finish<1, 1>(sum, {g.c + i * g.c_row + j, g.c_row, i, j, least(g.n - j, W), g.accumulate, true, &g.epilogue, nullptr, false});
     }
   if (g.a_row_sums != nullptr)
     for (int64_t i = 0; i < g.m; i++) g.a_row_sums[i] = 0;
