@@ -18,6 +18,7 @@ constexpr int kV = 2;                          // vectors across a tile
 constexpr int kN = kV * W;
 constexpr int64_t kBlockK = 384;
 constexpr int64_t kBlockM = 48;                // rows of one task
+constexpr int64_t kPackRows = 32;              // rows of B packed by one task
 constexpr int64_t kShared = 1 << 21;           // floats of packed B at a time
 constexpr int64_t kAhead = 24;                 // columns of A that are fetched before their turn
 constexpr int64_t kDeep = 768;                 // from twice that a sum is long
@@ -27,23 +28,12 @@ constexpr int64_t round_up(int64_t x, int64_t multiple) { return (x + multiple -
 
 // ---- packing ----
 
-// Columns [j, j + width) and rows [0, k) of B as a panel [k][kN], missing columns 0.
+// Columns [j, j + width) and rows [0, k) of a column-major B as a panel [k][kN], missing columns 0.
 void pack_panel(const Matrix& b, int64_t j, int64_t width, int64_t k, float* panel) {
-  if (b.column == 1) {
-    const float* source = b.data + j;
-    if (width == kN) {
-      for (int64_t p = 0; p < k; p++, source += b.row, panel += kN)
-        for (int v = 0; v < kV; v++) store(panel + v * W, load(source + v * W));
-      return;
-    }
-    for (int64_t p = 0; p < k; p++, source += b.row, panel += kN)
-      for (int c = 0; c < kN; c++) panel[c] = c < width ? source[c] : 0.0f;
-    return;
-  }
   for (int v = 0; v < kV; v++) {
     const int64_t columns = width - v * W < W ? width - v * W : W;
     int64_t p = 0;
-    if (columns == W && b.row == 1) {
+    if (columns == W) {
       const float* source = b.data + (j + v * W) * b.column;
       for (; p + W <= k; p += W) {
         vf rows[W];
@@ -54,11 +44,24 @@ void pack_panel(const Matrix& b, int64_t j, int64_t width, int64_t k, float* pan
     }
     for (; p < k; p++)
       for (int c = 0; c < W; c++)
-        panel[p * kN + v * W + c] = c < columns ? b.data[p * b.row + (j + v * W + c) * b.column] : 0.0f;
+        panel[p * kN + v * W + c] = c < columns ? b.data[p + (j + v * W + c) * b.column] : 0.0f;
+  }
+}
+
+// Rows [begin, end) and columns [j, j + columns) of a row-major B, in the order of memory, into panels of k rows.
+void pack_through(const Matrix& b, int64_t j, int64_t columns, int64_t begin, int64_t end, int64_t k, float* panels) {
+  for (int64_t p = begin; p < end; p++) {
+    const float* source = b.data + p * b.row + j;
+    for (int64_t c = 0; c < columns; c += kN)
+      for (int v = 0; v < kN; v += W) {
+        const int64_t left = least(columns - c - v, W);
+        store(panels + c * k + p * kN + v, left > 0 ? load_up_to(source + c + v, left) : vf{});
+      }
   }
 }
 
 void pack_panels(const Matrix& b, int64_t j, int64_t columns, int64_t k, float* panels) {
+  if (b.column == 1) return pack_through(b, j, columns, 0, k, k, panels);
   for (int64_t i = 0; i < columns; i += kN) pack_panel(b, j + i, least(columns - i, kN), k, panels + i * k);
 }
 
@@ -296,9 +299,15 @@ void multiply_many_rows(const Gemm& g) {
     const int64_t blocks = least(k_blocks - kb, at_once);
     const auto start = [&](int64_t block) { return (kb + block) * depth; };
     const auto depth_of = [&](int64_t block) { return least(g.k - start(block), depth); };
-    parallel(panels * blocks, [&](int64_t index) {
-      const int64_t block = index / panels, j = index % panels * kN, d = depth_of(block);
-      pack_panel(below(g.b, start(block)), j, least(g.n - j, kN), d, shared + block * padded_n * depth + j * d);
+    const int64_t parts = g.b.column == 1 ? (depth + kPackRows - 1) / kPackRows : panels;
+    parallel(parts * blocks, [&](int64_t index) {
+      const int64_t block = index / parts, part = index % parts, d = depth_of(block);
+      const Matrix b = below(g.b, start(block));
+      float* to = shared + block * padded_n * depth;
+      if (g.b.column == 1)
+        pack_through(b, 0, g.n, least(part * kPackRows, d), least((part + 1) * kPackRows, d), d, to);
+      else
+        pack_panel(b, part * kN, least(g.n - part * kN, kN), d, to + part * kN * d);
     });
     parallel(row_blocks * across, [&](int64_t index) {
       const int64_t i = index / across * kBlockM, j = index % across * block_n;
