@@ -55,7 +55,7 @@ await contractSuite({
   features: 8,
   overfits: 0.8,
   lr: 1e-2,
-  steps: 30,
+  steps: 20,
   differenceStep: 2e-5, // so that the same tokens are dropped on the way
 });
 await contractSuite({
@@ -64,7 +64,7 @@ await contractSuite({
   samples,
   features: 8,
   lr: 1e-2,
-  steps: 30,
+  steps: 20,
   differenceStep: 2e-5,
 });
 
