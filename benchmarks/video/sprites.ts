@@ -2,7 +2,7 @@
  * Clips of actions from the sheets of the Universal LPC spritesheet: characters put together of body, trousers, shirt and
  * hair, anywhere in a gray picture. A sheet has 13 x 21 cells of 64 pixels.
  */
-import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { createRandom, type Random } from "@unmask/core";
 import sharp from "sharp";
@@ -28,11 +28,12 @@ export async function writeSpriteClips(
   seed: number,
 ): Promise<void> {
   if (existsSync(out)) return;
+  const partial = `${out}.partial`; // what an interrupted call left is written again
   for (let i = 0; i < characters; i++) {
     const random = createRandom(seed).child(i);
     const layers = drawCharacter(sheets, random);
     for (const [action, row, frames] of ACTIONS) {
-      const folder = join(out, action, String(i).padStart(4, "0"));
+      const folder = join(partial, action, String(i).padStart(4, "0"));
       mkdirSync(folder, { recursive: true });
       const place = { left: random.int(SIDE - CELL + 1), top: random.int(SIDE - CELL + 1) };
       const direction = row + random.int(4);
@@ -48,6 +49,7 @@ export async function writeSpriteClips(
       }
     }
   }
+  renameSync(partial, out);
 }
 
 /** Files of one character's layers, from the skin outwards, all of one sex. */
