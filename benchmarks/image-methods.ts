@@ -1,11 +1,11 @@
 /**
- * pnpm bench image-methods [--steps 300] [--seeds 0,1,2] [--methods mae,cmae] [--set cifar10_jpg] [--engine NAME] [--out DIR]
+ * pnpm bench image-methods [--steps 800] [--seeds 0,1,2] [--methods mae,cmae] [--engine NAME] [--out DIR]
  *
- * Pretrains every image method on the same pictures for as many updates of 64, with the same small encoder where it is a
- * transformer, then measures its features: kNN and logistic regression on the labels, beside its own encoder before
- * training, raw pixels and MAE. Pictures are those of UNMASK_DATA/images/SET, train/CLASS/ and test/CLASS/. Teachers are
- * trained first, for as long, and handed over as saved models: a supervised ViT, an MAE, a denoising auto-encoder. Each
- * method runs in a process of its own. Finished ones stand in DIR (default runs/image-methods) and are not repeated.
+ * Pretrains every image method on the same 10,000 digits of MNIST for as many updates of 64, with the same small encoder
+ * where it is a transformer, then measures its features on 4,000 test digits: kNN and logistic regression on the labels of
+ * 1,000 digits, beside its own encoder before training, raw pixels and MAE. Teachers are trained first, for as long, and
+ * handed over as saved models: a supervised ViT, an MAE, a denoising auto-encoder. Each method runs in a process of its
+ * own. Finished ones stand in DIR (default runs/image-methods) and are not repeated.
  */
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -20,17 +20,13 @@ import type { Job, Measured } from "./workers/image-method.js";
 
 const { values: args } = parseArgs({
   options: {
-    steps: { type: "string", default: "300" },
+    steps: { type: "string", default: "800" },
     seeds: { type: "string", default: "0,1,2" },
     methods: { type: "string" },
-    set: { type: "string", default: "cifar10_jpg" },
     engine: { type: "string", default: "auto" },
     out: { type: "string", default: "runs/image-methods" },
   },
 });
-const root = process.env.UNMASK_DATA;
-if (root === undefined) throw new Error("set UNMASK_DATA to the folder that holds images/");
-const data = join(root, "images", args.set);
 const seeds = args.seeds.split(",").map(Number);
 const worker = fileURLToPath(new URL("./workers/image-method.ts", import.meta.url));
 
@@ -63,13 +59,15 @@ printTable();
 async function once(name: string, method: Method | undefined, seed: number): Promise<void> {
   const measured = await trained(method, seed);
   results.set(name, [...(results.get(name) ?? []), measured]);
+  const { trained: after, untrained, processorSeconds } = measured;
+  const before = untrained === undefined ? "" : `, untrained ${percent(untrained.probe)}`;
   console.log(
-    `seed ${seed}  ${name.padEnd(20)} probe ${percent(measured.trained.probe)}  ${measured.seconds.toFixed(0)} s`,
+    `seed ${seed}  ${name.padEnd(20)} probe ${percent(after.probe)}${before}  ${processorSeconds.toFixed(0)} s`,
   );
 }
 
 async function trained(method: Method | undefined, seed: number): Promise<Measured> {
-  const folder = (id: string) => join(args.out, `${args.set}-${args.steps}`, `${id}-${seed}`);
+  const folder = (id: string) => join(args.out, args.steps, `${id}-${seed}`);
   const out = folder(method?.id ?? "raw");
   const file = join(out, "measured.json");
   if (existsSync(file)) return JSON.parse(await readFile(file, "utf8")) as Measured;
@@ -86,7 +84,6 @@ async function trained(method: Method | undefined, seed: number): Promise<Measur
     method: method?.id,
     seed,
     steps: Number(args.steps),
-    data,
     engine: args.engine,
     out: join(out, "model"),
     teachers,
@@ -101,7 +98,7 @@ async function trained(method: Method | undefined, seed: number): Promise<Measur
   return measured;
 }
 
-/** Accuracies in per cent, mean and deviation over the seeds. */
+/** Accuracies in per cent, mean and deviation over the seeds; differences are of the probe. */
 function printTable(): void {
   const mae = results.get("mae")!.map(({ trained: { probe } }) => probe);
   const rows = [...results].map(([name, runs]) => {
@@ -111,19 +108,26 @@ function printTable(): void {
     };
     const mean = (value: (run: Measured) => number) =>
       (runs.reduce((sum, run) => sum + value(run), 0) / runs.length).toFixed(0);
-    const difference = runs.reduce((sum, run, i) => sum + run.trained.probe - mae[i]!, 0) / runs.length;
+    const gain = (values: readonly number[]) => {
+      const { mean: difference } = spread(values);
+      return `${difference < 0 ? "" : "+"}${(100 * difference).toFixed(1)}`;
+    };
+    const pretrained = runs.every(({ untrained }) => untrained !== undefined);
     return [
       name,
       over((run) => run.trained.knn),
       over((run) => run.trained.probe),
       over((run) => run.untrained?.probe),
-      `${difference < 0 ? "" : "+"}${(100 * difference).toFixed(1)}`,
-      mean((run) => run.steps),
-      mean((run) => run.seconds),
+      pretrained ? gain(runs.map(({ trained: after, untrained }) => after.probe - untrained!.probe)) : "",
+      name === "mae" ? "" : gain(runs.map(({ trained: { probe } }, i) => probe - mae[i]!)),
+      ...(pretrained ? [mean((run) => run.seconds), mean((run) => run.processorSeconds)] : ["", ""]),
       mean((run) => run.peakMebibytes),
     ];
   });
-  const head = ["", "kNN", "probe", "untrained probe", "over MAE", "steps", "seconds", "peak MiB"];
+  const head = [
+    ...["", "kNN", "probe", "untrained probe", "over untrained", "over MAE"],
+    ...["seconds", "processor seconds", "peak MiB"],
+  ];
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
   console.log([line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n"));
 }

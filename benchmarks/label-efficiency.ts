@@ -1,11 +1,11 @@
 /**
- * pnpm bench label-efficiency [--set cifar10_jpg] [--channels 1] [--steps 300] [--tune 150] [--shares 1,0.3,0.1,0.03]
- *   [--seeds 0,1,2] [--methods spark,moco,byol,swav] [--width 16] [--engine NAME] [--out DIR]
+ * pnpm bench label-efficiency [--steps 200] [--tune 100] [--shares 1,0.1,0.03] [--seeds 0,1,2]
+ *   [--methods spark,moco,byol,swav] [--width 8] [--engine NAME] [--out DIR]
  *
- * How many labels pretraining saves: one small ResNet is pretrained by SparK and by contrastive methods on all pictures
- * without labels, then fine-tuned on ever smaller shares of them with labels, beside the same network from scratch. Every
- * share gets the same number of updates. Pictures are those of UNMASK_DATA/images/SET, train/CLASS/ and test/CLASS/, gray
- * unless --channels 3. Prints a table and draws DIR/accuracy.svg; what is measured stands in DIR and is not repeated.
+ * How many labels pretraining saves: one small ResNet is pretrained by SparK and by contrastive methods on slices through
+ * the head (see workers/mr-slices.ts) without labels, then fine-tuned on ever smaller shares of them with labels, beside the
+ * same network from scratch, and measured on another person's. Every share gets the same number of updates. Prints a
+ * table and draws DIR/accuracy.svg; what is measured stands in DIR and is not repeated.
  */
 import { existsSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
@@ -18,7 +18,6 @@ import {
   finetune,
   formatSpread,
   lineChart,
-  type Method,
   type Model,
   pretrain,
   spread,
@@ -27,41 +26,38 @@ import {
   subset,
 } from "@unmask/core";
 import { writeFileAtomic } from "@unmask/core/node";
-import { createImageClassifier, type ImageSample, modality } from "@unmask/image";
+import { createImageClassifier, type ImageMethod, type ImageSample, modality } from "@unmask/image";
+import { mrSlices } from "./workers/mr-slices.js";
 
 const { values: args } = parseArgs({
   options: {
-    set: { type: "string", default: "cifar10_jpg" },
-    channels: { type: "string", default: "1" },
-    steps: { type: "string", default: "300" },
-    tune: { type: "string", default: "150" },
-    shares: { type: "string", default: "1,0.3,0.1,0.03" },
+    steps: { type: "string", default: "200" },
+    tune: { type: "string", default: "100" },
+    shares: { type: "string", default: "1,0.1,0.03" },
     seeds: { type: "string", default: "0,1,2" },
     methods: { type: "string", default: "spark,moco,byol,swav" },
-    width: { type: "string", default: "16" },
+    width: { type: "string", default: "8" },
     engine: { type: "string", default: "auto" },
     out: { type: "string", default: "runs/label-efficiency" },
   },
 });
 const root = process.env.UNMASK_DATA;
 if (root === undefined) throw new Error("set UNMASK_DATA to the folder that holds images/");
-const data = join(root, "images", args.set);
+const data = join(root, "images", "mri_spm_t1t2pd");
 const numbers = (text: string) => text.split(",").map(Number);
 const [shares, seeds] = [numbers(args.shares), numbers(args.seeds)];
-const [steps, tune, width, channels] = [args.steps, args.tune, args.width, args.channels].map(Number) as [
-  number,
-  number,
-  number,
-  number,
-];
+const [steps, tune, width] = [args.steps, args.tune, args.width].map(Number) as [number, number, number];
 
 const BATCH = 64;
 const SCRATCH = "from scratch";
-const input = { imageSize: 32, channels, mean: [0.48], std: [0.25] };
+const input = { imageSize: 32, channels: 1, mean: [0.22], std: [0.25] };
 
 /** One network, in the keys of each method: ResNet-18 with a stem for small pictures. */
 const resnet18 = { network: "resnet", bottleneck: false, blocks: [2, 2, 2, 2], stem: "small", width };
-const contrastive = { backbone: "resnet18", stem: "small", stemWidth: width, blur: 0, jitter: 0.5 };
+const contrastive = {
+  ...{ backbone: "resnet18", stem: "small", stemWidth: width },
+  ...{ cropScale: [0.3, 1], blur: 0, jitter: 0.5, gray: 0 },
+};
 const configs: Readonly<Record<string, object>> = {
   spark: { ...resnet18, decoderWidth: 32 },
   moco: { ...contrastive, queueLength: 1024, momentum: 0.99, projectionWidth: 64 },
@@ -73,11 +69,12 @@ const configs: Readonly<Record<string, object>> = {
     prototypes: 64,
     smallCrops: 2,
     smallSize: 16,
+    smallCropScale: [0.1, 0.3],
   },
 };
 
 await startEngine(args.engine as Parameters<typeof startEngine>[0]);
-const folder = join(args.out, `${args.set}-${channels}-${width}-${steps}-${tune}`);
+const folder = join(args.out, `${width}-${steps}-${tune}`);
 await mkdir(folder, { recursive: true });
 
 const methods = [SCRATCH, ...args.methods.split(",")];
@@ -85,8 +82,13 @@ const measured = new Map<string, number[]>();
 for (const seed of seeds) for (const name of methods) await measureAll(name, seed);
 await report();
 
-function open(method: Method, config: object, split: string): Dataset<ImageSample> {
-  return modality.open(join(data, split), { method, config, data: {} });
+/** Methods that make no views of their own see random crops and their mirror images. */
+function open(method: ImageMethod, config: object, split: "train" | "test"): Dataset<ImageSample> {
+  const trainingView = method.trainingView?.(config);
+  const view = trainingView
+    ? { trainingView }
+    : ({ augment: "crop-flip", crop: { scale: [0.5, 1] } } as const);
+  return mrSlices(data, split, { size: input.imageSize, ...view });
 }
 
 function key(name: string, share: number): string {
@@ -131,7 +133,7 @@ async function tuned(model: Model<object, ImageSample>, seed: number): Promise<n
     const random = createRandom(seed).child("classifier", share);
     const classes = open(model.method, model.config, "test").classes!.length;
     const classifier = createImageClassifier(model, { classes }, random) as Model<object, ImageSample>;
-    const [train, test] = ["train", "test"].map((split) =>
+    const [train, test] = (["train", "test"] as const).map((split) =>
       open(classifier.method, classifier.config, split),
     ) as [Dataset<ImageSample>, Dataset<ImageSample>];
     const labelled =
@@ -159,11 +161,7 @@ async function tuned(model: Model<object, ImageSample>, seed: number): Promise<n
 }
 
 async function report(): Promise<void> {
-  const count = open(
-    modality.methods[0]!,
-    modality.methods[0]!.schema.parse(input) as object,
-    "train",
-  ).length;
+  const count = mrSlices(data, "train", { size: input.imageSize }).length;
   const labels = shares.map((share) => Math.round(share * count));
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
   const head = ["labels", ...labels.map(String)];
@@ -173,7 +171,7 @@ async function report(): Promise<void> {
   ]);
   console.log([line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n"));
   const chart = lineChart({
-    title: `Accuracy by number of labels, ${args.set}`,
+    title: "Accuracy by number of labels, slices through the head",
     xLabel: "labels",
     yLabel: "accuracy",
     series: methods.map((name) => ({
