@@ -6,10 +6,8 @@ import type * as tf from "@tensorflow/tfjs";
 import {
   applyLayerNorm,
   applyTransformer,
-  type BlockParams,
   expect,
   initLayerNorm,
-  initTransformer,
   type LayerNormParams,
   type MlpParams,
   type Random,
@@ -20,6 +18,7 @@ import { type ClipColours, colourShape } from "./clips.js";
 import { count } from "./config.js";
 import { applyCrossBlocks, type CrossBlockParams, initCrossBlocks } from "./cross-blocks.js";
 import { initFrameSelector, selectFrames } from "./frame-selector.js";
+import { initStack, type StackParams } from "./fusion.js";
 import type { AlignedSample } from "./sample.js";
 import {
   encodeFrames,
@@ -91,7 +90,7 @@ export const smaugPresets = {
 export interface SmaugNetworkParams {
   readonly frames: FrameEncoderParams;
   readonly text_embeddings: WordEmbeddings;
-  readonly text: { readonly blocks: readonly BlockParams[]; readonly norm: LayerNormParams };
+  readonly text: StackParams;
   /** Absent where all frames are kept. */
   readonly selector?: MlpParams;
   readonly fusion: { readonly blocks: readonly CrossBlockParams[]; readonly norm: LayerNormParams };
@@ -115,7 +114,7 @@ export function initSmaugNetwork(
   return {
     frames: initFrameEncoder(random, config),
     text_embeddings: initWordEmbeddings(random, config, width),
-    text: { blocks: initTransformer(random, textDepth, block), norm: initLayerNorm(width) },
+    text: initStack(random, width, textDepth, block.hidden),
     ...(keptFrames(config) < video.size[0] && { selector: initFrameSelector(random, width) }),
     fusion: { blocks: initCrossBlocks(random, fusionDepth, block), norm: initLayerNorm(width) },
   };

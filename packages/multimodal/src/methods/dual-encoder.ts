@@ -14,15 +14,11 @@ import {
   applyLinear,
   applyPatchEmbed,
   applyTransformer,
-  type BlockParams,
   buffer,
   type EncodeOptions,
   expect,
-  initLayerNorm,
   initLinear,
   initPatchEmbed,
-  initTransformer,
-  type LayerNormParams,
   type LinearParams,
   type Method,
   type PatchEmbedParams,
@@ -37,6 +33,7 @@ import { captionsOf, expectCaptioned, withTextAsPart } from "../captioned.js";
 import { type ClipColours, clipTensor, colourShape } from "../clips.js";
 import { count } from "../config.js";
 import { encodeByPresence } from "../encode-by-presence.js";
+import { applyStack, initStack, type StackParams } from "../fusion.js";
 import { pairwiseContrast } from "../pairwise-contrast.js";
 import type { AlignedSample } from "../sample.js";
 import { encodeTexts } from "../text/word-piece.js";
@@ -95,11 +92,6 @@ const presets = {
   small: {},
 } satisfies Record<string, Partial<DualEncoderConfig>>;
 
-interface StackParams {
-  readonly blocks: readonly BlockParams[];
-  readonly norm: LayerNormParams;
-}
-
 export interface DualEncoderParams {
   readonly frames: StackParams & { readonly patch_embed: PatchEmbedParams; readonly pos_embed: tf.Variable };
   readonly text_embeddings: WordEmbeddings;
@@ -119,10 +111,7 @@ export interface DualEncoderBatch {
 function init(config: DualEncoderConfig, random: Random): DualEncoderParams {
   const { width, depth, textDepth, mlpRatio, projection, temperature, video } = config;
   const grid = patchGrid(video.size.slice(1), video.patch) as [number, number];
-  const stack = (blocks: number) => ({
-    blocks: initTransformer(random, blocks, { width, hidden: Math.round(width * mlpRatio) }),
-    norm: initLayerNorm(width),
-  });
+  const stack = (blocks: number) => initStack(random, width, blocks, Math.round(width * mlpRatio));
   return {
     frames: {
       patch_embed: initPatchEmbed(random, { patch: video.patch, channels: 3, width }),
@@ -169,8 +158,8 @@ function projectPatches(
   const [batch, count, ...picture] = clips.shape;
   const patches = patchify(clips.reshape([batch * count, ...picture]), video.patch);
   const tokens = tf.add(applyPatchEmbed(frames.patch_embed, patches), frames.pos_embed);
-  const seen = applyTransformer(frames.blocks, tokens, { heads, epsilon });
-  const projected = applyLinear(frame_projection, applyLayerNorm(frames.norm, seen, epsilon));
+  const seen = applyStack(frames, tokens, { heads, epsilon, activation: "gelu" });
+  const projected = applyLinear(frame_projection, seen);
   return projected.reshape([batch, count * patches.shape[1], -1]);
 }
 
