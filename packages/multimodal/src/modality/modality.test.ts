@@ -7,12 +7,14 @@ import {
   disposeAll,
   encodeNpy,
   type Method,
+  type Model,
   rawTensor,
   resolveConfig,
   startEngine,
 } from "@unmask/core";
 import { savePicture } from "@unmask/image";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { dualEncoder } from "../methods/dual-encoder.js";
 import { modality } from "./index.js";
 
 let folder: string;
@@ -34,6 +36,8 @@ beforeAll(async () => {
   const pixels = Uint8Array.from({ length: 32 * 32 * 3 }, () => random.int(200));
   await savePicture(join(folder, "tiles", "rgb", "a.png"), { pixels, height: 32, width: 32 });
   const line = (label: string) => JSON.stringify({ label, voxels: Array.from(random.normals(12)) });
+  const caption = (text: string) => JSON.stringify({ video: "a.mp4", text: { text } });
+  writeFileSync(join(folder, "captions.jsonl"), ["a dog runs", "a dog sleeps"].map(caption).join("\n"));
   writeFileSync(join(folder, "volumes.jsonl"), ["face", "house", "face"].map(line).join("\n"));
 });
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -108,4 +112,28 @@ it("av-mae: an array for each folder", async () => {
     S2: { size: [32, 32], channels: 3 },
   });
   expect(Number.isFinite(loss)).toBe(true);
+});
+
+const settled = (id: string, teachers = {}) =>
+  modality.configure({
+    ...{ source: join(folder, "captions.jsonl"), data: {}, given: {}, teachers },
+    method: modality.methods.find((one) => one.id === id) as Method,
+  });
+
+it("smaug: words of the captions, a few frames", async () => {
+  const { config, notes } = await settled("smaug");
+  expect(config).toMatchObject({ video: { size: [4, 112, 112], patch: [16, 16] } });
+  expect(config.vocabulary).toEqual(expect.arrayContaining(["dog", "runs", "sleeps", "[MASK]"]));
+  expect(notes[0]).toMatch(/words learned from 2 texts/);
+});
+
+it("caption-guided-mae: clips and vectors as its guide's, which is no classifier", async () => {
+  const small = { width: 8, depth: 1, textDepth: 1, heads: 2, projection: 6 };
+  const guide = createModel(dualEncoder, { ...small, video: { size: [4, 16, 16], patch: [8, 8] } });
+  const { config } = await settled("caption-guided-mae", { guide });
+  expect(config).toEqual({ video: { size: [4, 16, 16], patch: [2, 8, 8] }, textWidth: 6 });
+  expect(() =>
+    modality.createClassifier!(guide as unknown as Model, { classes: 2 }, createRandom(1)),
+  ).toThrow("dual-encoder has no classifier");
+  guide.dispose();
 });
