@@ -47,7 +47,7 @@ await onEveryEngine("scgc", () => {
 
   it.each([true, false])("training starts from clusters of warmed-up codes, decode %s", async (decode) => {
     const graph = groups(8, createRandom(2));
-    const given = { ...config, decode, warmupEpochs: 20 };
+    const given = { ...config, decode, autoEncoderEpochs: 20 };
     const model = createModel(scgc, given, { seed: 1 });
     const before = [model.params.ae.enc_1.weight.dataSync().slice(), tf.memory().numTensors] as const;
     await scgc.begin(model.params, model.config, nodeDataset({ graph }), createRandom(1));

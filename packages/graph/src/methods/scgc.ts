@@ -52,7 +52,7 @@ export interface ScgcConfig {
   readonly alpha: number;
   readonly beta: number;
   readonly freedom: number;
-  readonly warmupEpochs: number;
+  readonly autoEncoderEpochs: number;
 }
 
 const count = z.int().positive();
@@ -76,7 +76,7 @@ const schema = z.strictObject({
   alpha: z.number().nonnegative().default(1).describe("weight of the contrast"),
   beta: z.number().nonnegative().default(0.1).describe("weight of the clusters' divergence"),
   freedom: z.number().positive().default(1).describe("degrees of freedom of Student's t"),
-  warmupEpochs: z
+  autoEncoderEpochs: z
     .int()
     .nonnegative()
     .default(30)
@@ -313,12 +313,12 @@ async function begin(
   dataset: Dataset<GraphSample>,
   random: Random,
 ): Promise<void> {
-  if (config.warmupEpochs === 0) return;
+  if (config.autoEncoderEpochs === 0) return;
   const decoder = config.decode ? undefined : tidy(() => initDecoder(config, random)); // SCGC*: for the warm-up alone
-  const alone = { ...config, decode: true, alpha: 0, beta: 0, warmupEpochs: 0 };
+  const alone = { ...config, decode: true, alpha: 0, beta: 0, autoEncoderEpochs: 0 };
   const model = bindModel(scgc, alone, { ...params, ae: { ...params.ae, ...decoder } });
   for await (const _ of pretrain(model, dataset, {
-    ...{ epochs: config.warmupEpochs, batchSize: 256, lr: 1e-3, schedule: "step", warmupEpochs: 0 },
+    ...{ epochs: config.autoEncoderEpochs, batchSize: 256, lr: 1e-3, schedule: "step", warmupEpochs: 0 },
     ...{ optimizer: "adam", betas: [0.9, 0.999], weightDecay: 0, seed: random.int(2 ** 31) },
   }));
   disposeTree(decoder ?? {});
