@@ -9,6 +9,14 @@
       "cpp/kernels/layer-norm.cc",
       "cpp/kernels/attention.cc",
       "cpp/kernels/conv.cc",
+      "cpp/kernels/depthwise.cc",
+      "cpp/kernels/pool.cc",
+      "cpp/kernels/resize.cc",
+      "cpp/kernels/batch-norm.cc",
+      "cpp/kernels/select.cc",
+      "cpp/kernels/nearest.cc",
+      "cpp/kernels/farthest.cc",
+      "cpp/kernels/k-d-tree.cc",
       "cpp/kernels/edges.cc",
       "cpp/kernels/optimizer.cc",
       "cpp/kernels/rate.cc"
@@ -36,7 +44,7 @@
     },
     "conditions": [
       ["sanitize!=''", {
-        "cflags_cc": ["-fsanitize=<(sanitize)", "-fno-omit-frame-pointer", "-g"],
+        "cflags_cc": ["-O1", "-fsanitize=<(sanitize)", "-fno-sanitize-recover=all", "-fno-sanitize=vptr", "-fno-omit-frame-pointer", "-g"],
         "ldflags": ["-fsanitize=<(sanitize)"]
       }]
     ]

@@ -7,6 +7,9 @@ import { fileURLToPath } from "node:url";
 type Floats = Float32Array;
 type Ints = Int32Array;
 
+/** Of the rows, then of the columns: both places and the share of the second. */
+type Lines = [Ints, Ints, Floats, Ints, Ints, Floats];
+
 /** The functions of cpp/kernels/exports.h; an absent tensor is null. */
 export interface Addon {
   readonly isa: string;
@@ -198,6 +201,58 @@ export interface Addon {
   conv2d(x: Floats, filter: Floats, y: Floats, geometry: Ints): void;
   conv2d_input_grad(dy: Floats, filter: Floats, dx: Floats, geometry: Ints): void;
   conv2d_filter_grad(x: Floats, dy: Floats, dfilter: Floats, geometry: Ints): void;
+  /** Geometry of the pools: the fields of `Pool` in cpp/kernels/pool.cc. */
+  max_pool(x: Floats, y: Floats, geometry: Ints): void;
+  avg_pool(x: Floats, y: Floats, empty: number, geometry: Ints): void;
+  max_pool_grad(dy: Floats, x: Floats, dx: Floats, last: boolean, geometry: Ints): void;
+  avg_pool_grad(dy: Floats, dx: Floats, geometry: Ints): void;
+  depthwise(x: Floats, filter: Floats, y: Floats, geometry: Ints): void;
+  depthwise_input_grad(dy: Floats, filter: Floats, dx: Floats, geometry: Ints): void;
+  depthwise_filter_grad(x: Floats, dy: Floats, dfilter: Floats, geometry: Ints): void;
+  /** Sizes: batch, height, width, channels, output height and width. */
+  resize_bilinear(x: Floats, y: Floats, sizes: Ints, ...tables: Lines): void;
+  resize_bilinear_grad(dy: Floats, dx: Floats, sizes: Ints, ...tables: Lines): void;
+  resize_nearest(x: Floats, y: Floats, sizes: Ints, rows: Ints, columns: Ints): void;
+  resize_nearest_grad(dy: Floats, dx: Floats, sizes: Ints, rows: Ints, columns: Ints): void;
+  batch_norm(
+    x: Floats,
+    mean: Floats,
+    factor: Floats,
+    offset: Floats,
+    y: Floats,
+    rows: number,
+    width: number,
+  ): void;
+  arg_best(smallest: boolean, x: Floats, index: Ints, outer: number, n: number, inner: number): void;
+  top_k(x: Floats, values: Floats, index: Ints, rows: number, n: number, k: number): void;
+  one_hot_floats(index: Ints, out: Floats, count: number, depth: number, on: number, off: number): void;
+  one_hot_ints(index: Ints, out: Ints, count: number, depth: number, on: number, off: number): void;
+  nearest_rows(
+    from: Floats,
+    to: Floats,
+    index: Ints,
+    batch: number,
+    n: number,
+    m: number,
+    width: number,
+  ): void;
+  near_points(
+    cloud: Floats,
+    queries: Floats,
+    index: Ints,
+    points: number,
+    count: number,
+    k: number,
+    radius: number,
+  ): void;
+  farthest_points(
+    cloud: Floats,
+    chosen: Ints,
+    points: number,
+    count: number,
+    first: number,
+    ignoreNear: number,
+  ): void;
   adamw(
     params: Floats[],
     grads: Floats[],

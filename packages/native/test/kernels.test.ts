@@ -3,46 +3,9 @@ import * as tf from "@tensorflow/tfjs";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { register } from "../src/index.js";
-import { closeTo, next, on } from "./compare.js";
+import { agree, on, run, tensor } from "./compare.js";
 
 beforeAll(() => register());
-
-const run = <T>(arbitrary: fc.Arbitrary<T>, check: (value: T) => void, numRuns = 60) =>
-  fc.assert(fc.property(arbitrary, check), { numRuns, seed: 5 });
-
-function agree(compute: () => tf.Tensor | tf.Tensor[], tolerance = 2e-6, floor = 1e-2): void {
-  const expected = on("cpu", compute);
-  const actual = on("native", compute);
-  expect(actual.length).toBe(expected.length);
-  for (const [i, result] of expected.entries()) closeTo(actual[i]!, result, tolerance, floor);
-}
-
-const special = [
-  Number.NaN,
-  Number.POSITIVE_INFINITY,
-  Number.NEGATIVE_INFINITY,
-  0,
-  -0,
-  1e-40,
-  -1e-40,
-  88.8,
-  -88.8,
-  200,
-  1,
-];
-
-/** Values for a shape; with `odd`, about a third are special. Made once, so that both backends see the same. */
-function values(shape: number[], odd = false, scale = 3): Float32Array {
-  return Float32Array.from({ length: tf.util.sizeFromShape(shape) }, () =>
-    odd && next() > 0.3 ? special[Math.floor(Math.abs(next()) * special.length)]! : next() * scale,
-  );
-}
-
-/** A maker of the same tensor each time it is called. */
-function tensor(shape: number[], odd = false, scale = 3): () => tf.Tensor {
-  const data = values(shape, odd, scale);
-  return () => tf.tensor(data.slice(), shape);
-}
 
 const shapes = fc.array(fc.integer({ min: 0, max: 7 }), { minLength: 0, maxLength: 4 });
 const solid = fc.array(fc.integer({ min: 1, max: 7 }), { minLength: 1, maxLength: 4 });

@@ -1,14 +1,16 @@
 /** Threads of the pool and of Node. */
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createRequire } from "node:module";
 import { dirname, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, expect, it } from "vitest";
 import { addon } from "../src/addon.js";
 import { describe as about, register, setThreads } from "../src/index.js";
 import { next } from "./compare.js";
+import { trainingLosses } from "./training.js";
 
 beforeAll(async () => {
   register();
@@ -22,9 +24,21 @@ it("results do not depend on the number of threads, to the bit", () => {
     tf.tidy(() => {
       const [a, b] = [tf.tensor2d(x.slice(), [400, 300]), tf.tensor2d(w.slice(), [300, 500])];
       const long = tf.tensor2d(z.slice(), [1999, 30]);
+      const image = tf.tensor4d(x.slice(0, 2 * 24 * 24 * 70), [2, 24, 24, 70]);
+      const filter = tf.tensor4d(w.slice(0, 9 * 70), [3, 3, 70, 1]);
+      const [depthwise, filters] = tf.grads((i: tf.Tensor, f: tf.Tensor) =>
+        tf.sum(tf.square(tf.depthwiseConv2d(i as tf.Tensor4D, f as tf.Tensor4D, 1, "same"))),
+      )([image, filter]);
+      const pooled = tf.grad((i: tf.Tensor) => tf.sum(tf.square(tf.maxPool(i as tf.Tensor4D, 3, 2, "same"))));
+      const enlarged = tf.grad((i: tf.Tensor) =>
+        tf.sum(tf.square(tf.image.resizeBilinear(i as tf.Tensor4D, [50, 50]))),
+      );
       const products = [tf.matMul(a, b), tf.matMul(a, a, true), tf.matMul(long, long, true)];
-      const results = [...products, tf.sum(long, 0), tf.sum(a), tf.softmax(a)];
-      return results.map((t) => [...t.dataSync()]);
+      const results = [
+        ...[...products, tf.sum(long, 0), tf.sum(a), tf.softmax(a)],
+        ...[depthwise!, filters!, pooled(image), enlarged(image), tf.argMax(a, 0), tf.topk(a, 60).indices],
+      ];
+      return results.map((t) => createHash("sha1").update(t.dataSync() as Float32Array).digest("hex"));
     });
   const before = about().threads;
   try {
@@ -81,6 +95,27 @@ it("two worker threads and the main thread compute at once, and the threads that
   expect(await all).toEqual([0, 0]);
   expect(check()).toBe(1);
 });
+
+it("two worker threads that train at once lose nothing to each other", async () => {
+  const alone = [await trainingLosses(1), await trainingLosses(2)];
+  const tsx = createRequire(import.meta.url)
+    .resolve("tsx/esm/api")
+    .replace(/cjs$/, "mjs");
+  const [loader, parent] = [pathToFileURL(tsx).href, import.meta.url].map((url) => JSON.stringify(url));
+  const code = `
+    const { parentPort, workerData } = require("node:worker_threads");
+    import(${loader})
+      .then(({ tsImport }) => tsImport("./training.ts", ${parent}))
+      .then(({ trainingLosses }) => trainingLosses(workerData))
+      .then((losses) => parentPort.postMessage(losses));`;
+  const together = [1, 2].map(async (seed) => {
+    const execArgv = ["--conditions=@unmask/source"];
+    const worker = new Worker(code, { eval: true, execArgv, workerData: seed });
+    const [[losses]] = await Promise.all([once(worker, "message"), once(worker, "exit")]);
+    return losses as number[];
+  });
+  expect(await Promise.all(together)).toEqual(alone);
+}, 60_000);
 
 it("setThreads refuses nonsense", () => {
   for (const bad of [0, -1, 1.5, Number.NaN]) expect(() => setThreads(bad)).toThrow("setThreads");

@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { expect } from "../errors.js";
+import { takeNearest } from "../ops/take-nearest.js";
 
 export interface ChamferOptions {
   /**
@@ -22,29 +23,11 @@ export function chamfer(a: tf.Tensor, b: tf.Tensor, { norm, reduction = "mean" }
     () => `chamfer: expected point sets [B, N, D] and [B, M, D], got [${a.shape}] and [${b.shape}]`,
   );
   const direction = (from: tf.Tensor, to: tf.Tensor) => {
-    const nearest = tf.matMul(nearestOneHot(from, to), to as tf.Tensor3D); // [B, N, D]
-    const squared = tf.sum(tf.squaredDifference(from, nearest), -1); // [B, N]
+    const squared = tf.sum(tf.squaredDifference(from, takeNearest(from, to)), -1); // [B, N]
     // The maximum is taken below the root, whose gradient at 0 is infinite.
     const distance = norm === "l2" ? squared : tf.sqrt(tf.maximum(squared, 1e-24));
     return reduction === "mean" ? tf.mean(distance) : tf.sum(distance);
   };
   const both = tf.add(direction(a, b), direction(b, a));
   return (norm === "l2" ? both : tf.mul(both, 0.5)) as tf.Scalar;
-}
-
-/**
- * [B, N, M]: 1 where a point of `to` is the nearest, the first of several. No gradient passes through the choice;
- * with the minimum itself, points that occur twice would receive their gradient twice.
- */
-function nearestOneHot(from: tf.Tensor, to: tf.Tensor): tf.Tensor3D {
-  const choose = tf.customGrad((p, q) => {
-    const axes = (x: tf.Tensor) => tf.split(x as tf.Tensor3D, x.shape[2]!, 2);
-    const [rows, columns] = [axes(p as tf.Tensor), axes(q as tf.Tensor)];
-    const distances = tf.addN(
-      rows.map((x, axis) => tf.squaredDifference(x, columns[axis]!.transpose([0, 2, 1]))),
-    ); // [B, N, M]
-    const value = tf.oneHot(tf.argMin(distances, 2).toInt(), to.shape[1]!).toFloat();
-    return { value, gradFunc: () => [tf.zeros(from.shape), tf.zeros(to.shape)] };
-  });
-  return choose(from, to) as tf.Tensor3D;
 }

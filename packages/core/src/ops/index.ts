@@ -3,11 +3,12 @@ export { type ConvOptions, type ConvTransposeOptions, conv2d, convTranspose2d } 
 export { dropout, dropoutScale } from "./dropout.js";
 export { type Edges, edgeSoftmax, edgeSum, sortEdges } from "./edges.js";
 export { type Activation, gelu } from "./gelu.js";
-export { kernels } from "./kernel.js";
+export { kernels, runHostKernel } from "./kernel.js";
 export { layerNorm } from "./layer-norm.js";
 export { type LinearOptions, linear, type Norm } from "./linear.js";
 export { type MlpOptions, mlp } from "./mlp.js";
 export { gatherAny, segmentSum } from "./segment-sum.js";
 export { type SelfAttentionLayerOptions, selfAttentionLayer } from "./self-attention-layer.js";
 export { stopGradient } from "./stop-gradient.js";
+export { takeNearest } from "./take-nearest.js";
 export { restoreRows, takeOrFill, takeRows } from "./take-rows.js";

@@ -36,3 +36,24 @@ export function kernel<I extends Inputs, A extends object>(
   kernels.set(kernelName, declared as unknown as Kernel<never, never>);
   return declared;
 }
+
+/**
+ * The engine's kernel of this name over arrays of the host, for what reads and prepares samples; undefined where the
+ * current engine has none, and the caller's own code does it.
+ * @returns the first output
+ */
+export function runHostKernel(
+  kernelName: string,
+  inputs: Readonly<Record<string, Float32Array>>,
+  attrs: object,
+): Int32Array | undefined {
+  if (tf.getKernel(kernelName, tf.getBackend()) === undefined) return undefined;
+  let result: Int32Array | undefined;
+  tf.tidy(() => {
+    const given: tf.NamedTensorMap = {};
+    for (const [name, values] of Object.entries(inputs)) given[name] = tf.tensor1d(values);
+    const outputs = tf.engine().runKernel(kernelName, given, attrs as tf.NamedAttrMap) as tf.Tensor[];
+    result = outputs[0]!.dataSync() as Int32Array;
+  });
+  return result;
+}

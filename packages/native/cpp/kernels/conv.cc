@@ -1,5 +1,5 @@
 // Two-dimensional convolution of [B, H, W, C] as matrix products over unfolded windows, in blocks of output
-// positions that stay in cache; and its two gradients. Depthwise convolutions run over vectors of channels.
+// positions that stay in cache; and its two gradients.
 #include <cstring>
 
 #include "../memory.h"
@@ -21,7 +21,6 @@ struct Conv {
   int64_t out_group() const { return out / groups; }
   int64_t window() const { return int64_t{kernel_height} * kernel_width * in_group(); }
   int64_t positions() const { return int64_t{batch} * out_height * out_width; }
-  bool depthwise() const { return groups == channels && out == channels && groups > 1; }
   // The window of an output position is the input itself.
   bool pointwise() const {
     return kernel_height == 1 && kernel_width == 1 && stride_y == 1 && stride_x == 1 && top == 0 && left == 0 &&
@@ -72,64 +71,6 @@ void unfold(const Conv& c, const float* x, int64_t group, int64_t first, int64_t
   }
 }
 
-// ---- depthwise: filter [kh, kw, C] ----
-
-// to[c] += a[c] * b[c]
-UNMASK_INLINE void add_products(float* to, const float* a, const float* b, int64_t n) {
-  int64_t i = 0;
-  for (; i + W <= n; i += W) store(to + i, load(to + i) + load(a + i) * load(b + i));
-  for (; i < n; i++) to[i] += a[i] * b[i];
-}
-
-void depthwise(const Conv& c, const float* x, const float* filter, float* y) {
-  parallel_ranges(c.positions(), 64, [&](int64_t begin, int64_t end) {
-    for (int64_t p = begin; p < end; p++) {
-      float* to = y + p * c.channels;
-      memset(to, 0, static_cast<size_t>(c.channels) * sizeof(float));
-      each_entry(
-          c, position(c, p), [&](int64_t from, int64_t entry) { add_products(to, x + from, filter + entry * c.channels, c.channels); },
-          [](int64_t) {});
-    }
-  });
-}
-
-void depthwise_input_grad(const Conv& c, const float* dy, const float* filter, float* dx) {
-  const int64_t image = int64_t{c.height} * c.width * c.channels, outputs = int64_t{c.out_height} * c.out_width;
-  parallel(c.batch, [&](int64_t b) {
-    memset(dx + b * image, 0, static_cast<size_t>(image) * sizeof(float));
-    for (int64_t p = b * outputs; p < (b + 1) * outputs; p++)
-      each_entry(
-          c, position(c, p),
-          [&](int64_t to, int64_t entry) { add_products(dx + to, dy + p * c.channels, filter + entry * c.channels, c.channels); },
-          [](int64_t) {});
-  });
-}
-
-void depthwise_filter_grad(const Conv& c, const float* x, const float* dy, float* dfilter) {
-  const int64_t size = int64_t{c.kernel_height} * c.kernel_width * c.channels;
-  const int64_t grain = c.positions() / 32 + 1, tasks = (c.positions() + grain - 1) / grain;
-  float* partial = scratch(Slot::partial, tasks * size);
-  parallel(tasks, [&](int64_t task) {
-    float* sums = partial + task * size;
-    memset(sums, 0, static_cast<size_t>(size) * sizeof(float));
-    const int64_t end = (task + 1) * grain < c.positions() ? (task + 1) * grain : c.positions();
-    for (int64_t p = task * grain; p < end; p++)
-      each_entry(
-          c, position(c, p),
-          [&](int64_t from, int64_t entry) { add_products(sums + entry * c.channels, x + from, dy + p * c.channels, c.channels); },
-          [](int64_t) {});
-  });
-  memset(dfilter, 0, static_cast<size_t>(size) * sizeof(float));
-  for (int64_t task = 0; task < tasks; task++)
-    for (int64_t i = 0; i < size; i++) dfilter[i] += partial[task * size + i];
-}
-
-// [C][kh * kw] and [kh * kw][C], the same thing for a depthwise filter
-void swap_axes(const float* from, float* to, int64_t rows, int64_t columns) {
-  for (int64_t r = 0; r < rows; r++)
-    for (int64_t c = 0; c < columns; c++) to[c * rows + r] = from[r * columns + c];
-}
-
 }  // namespace
 
 // filter is [groups][kh][kw][C / groups][O / groups]; geometry: the fields of Conv in order.
@@ -139,11 +80,6 @@ void conv2d(const float* x, const float* filter, float* y, const int32_t* geomet
   if (c.pointwise()) {
     gemm({c.positions(), out, in, {x, in, 1}, {filter, out, 1}, y, out, {}});
     return;
-  }
-  if (c.depthwise()) {
-    float* turned = scratch(Slot::extra, window * c.channels);
-    swap_axes(filter, turned, c.channels, window);
-    return depthwise(c, x, turned, y);
   }
   parallel_ranges(c.positions(), kPositions, [&](int64_t begin, int64_t end) {
     float* windows = scratch(Slot::rows, kPositions * window);
@@ -161,11 +97,6 @@ void conv2d_input_grad(const float* dy, const float* filter, float* dx, const in
   if (c.pointwise()) {
     gemm({c.positions(), in, out, {dy, out, 1}, {filter, 1, out}, dx, in, {}});
     return;
-  }
-  if (c.depthwise()) {
-    float* turned = scratch(Slot::extra, window * c.channels);
-    swap_axes(filter, turned, c.channels, window);
-    return depthwise_input_grad(c, dy, turned, dx);
   }
   // Windows of one image overlap: an image is one task.
   const int64_t image = int64_t{c.height} * c.width * c.channels, outputs = int64_t{c.out_height} * c.out_width;
@@ -197,11 +128,6 @@ void conv2d_filter_grad(const float* x, const float* dy, float* dfilter, const i
   if (c.pointwise()) {
     gemm({in, out, positions, {x, 1, in}, {dy, out, 1}, dfilter, out, {}});
     return;
-  }
-  if (c.depthwise()) {
-    float* turned = scratch(Slot::extra, window * c.channels);
-    depthwise_filter_grad(c, x, dy, turned);
-    return swap_axes(turned, dfilter, window, c.channels);
   }
   // Ranges of positions sum apart and are added in order. Their number follows from the shape alone.
   const int64_t size = window * out, blocks = (positions + kPositions - 1) / kPositions;

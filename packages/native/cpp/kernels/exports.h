@@ -53,6 +53,31 @@ void conv2d(const float* x, const float* filter, float* y, const int32_t* geomet
 void conv2d_input_grad(const float* dy, const float* filter, float* dx, const int32_t* geometry);
 void conv2d_filter_grad(const float* x, const float* dy, float* dfilter, const int32_t* geometry);
 
+// pool.cc
+void max_pool(const float* x, float* y, const int32_t* geometry);
+void avg_pool(const float* x, float* y, float empty, const int32_t* geometry);
+void max_pool_grad(const float* dy, const float* x, float* dx, bool last, const int32_t* geometry);
+void avg_pool_grad(const float* dy, float* dx, const int32_t* geometry);
+
+// resize.cc
+void resize_bilinear(const float* x, float* y, const int32_t* sizes, const int32_t* row_low, const int32_t* row_high,
+                     const float* row_part, const int32_t* column_low, const int32_t* column_high, const float* column_part);
+void resize_bilinear_grad(const float* dy, float* dx, const int32_t* sizes, const int32_t* row_low, const int32_t* row_high,
+                          const float* row_part, const int32_t* column_low, const int32_t* column_high,
+                          const float* column_part);
+void resize_nearest(const float* x, float* y, const int32_t* sizes, const int32_t* rows, const int32_t* columns);
+void resize_nearest_grad(const float* dy, float* dx, const int32_t* sizes, const int32_t* rows, const int32_t* columns);
+
+// batch-norm.cc
+void batch_norm(const float* x, const float* mean, const float* factor, const float* offset, float* y, int64_t rows,
+                int64_t width);
+
+// select.cc
+void arg_best(bool smallest, const float* x, int32_t* index, int64_t outer, int64_t n, int64_t inner);
+void top_k(const float* x, float* values, int32_t* index, int64_t rows, int64_t n, int64_t k);
+void one_hot_floats(const int32_t* index, float* out, int64_t count, int64_t depth, float on, float off);
+void one_hot_ints(const int32_t* index, int32_t* out, int64_t count, int64_t depth, int on, int off);
+
 // optimizer.cc
 void adamw(const Arrays& params, const Arrays& grads, const Arrays& first, const Arrays& second, const int32_t* sizes,
            const double* rates, const double* decays, double beta1, double beta2, double epsilon, double correction1,

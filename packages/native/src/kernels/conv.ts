@@ -1,22 +1,23 @@
 /** Two-dimensional convolutions, channels last, with their gradients. */
 import * as tf from "@tensorflow/tfjs";
 import type { NativeBackend } from "../backend.js";
+import {
+  depthwiseFilterGradient,
+  depthwiseForward,
+  depthwiseInputGradient,
+  type Pair,
+  type Size4,
+  type Windows,
+} from "./depthwise.js";
 import { type Call, copyElements, isFloat, type Kernels, requireShapes, stridesOf } from "./kernel.js";
 
-type Pair = readonly [number, number];
-type Size4 = readonly [number, number, number, number];
-
-interface Geometry {
-  readonly input: Size4;
-  /** [B, H', W', O] */
-  readonly output: Size4;
-  readonly kernel: Pair;
-  readonly stride: Pair;
-  readonly dilation: Pair;
-  /** Zeros above and to the left. */
-  readonly before: Pair;
+interface Geometry extends Windows {
   readonly groups: number;
 }
+
+/** A filter of its own for every channel. */
+const isDepthwise = ({ input, output, groups }: Geometry) =>
+  groups > 1 && groups === input[3] && output[3] % groups === 0;
 
 /** The fields of `Conv` in cpp/kernels/conv.cc. */
 function numbers({ input, output, kernel, stride, dilation, before, groups }: Geometry): Int32Array {
@@ -26,15 +27,20 @@ function numbers({ input, output, kernel, stride, dilation, before, groups }: Ge
 const isEmpty = ({ input, output, kernel }: Geometry) =>
   [...input, ...output, ...kernel].some((n) => n === 0);
 
-/** Copies between [O, C/groups, kh, kw], core's layout, and [groups, kh, kw, C/groups, O/groups], the addon's. */
+/**
+ * Copies between [O, C/groups, kh, kw], core's layout, and the addon's: [groups, kh, kw, C/groups, O/groups], or
+ * [kh, kw, O] where every channel has a filter of its own.
+ */
 function convertFilter(
   backend: NativeBackend,
   from: Float32Array,
   to: Float32Array,
-  { output, input, kernel, groups }: Geometry,
+  geometry: Geometry,
   direction: "in" | "out",
 ): void {
-  const [out, perGroup] = [output[3] / groups, input[3] / groups];
+  const { output, input, kernel } = geometry;
+  const groups = isDepthwise(geometry) ? 1 : geometry.groups;
+  const [out, perGroup] = [output[3] / groups, input[3] / geometry.groups];
   const shape = [groups, kernel[0], kernel[1], perGroup, out];
   const area = kernel[0] * kernel[1];
   const outside = [out * perGroup * area, kernel[1], 1, area, perGroup * area];
@@ -49,6 +55,7 @@ function forward(
   filter: Float32Array,
   geometry: Geometry,
 ): tf.TensorInfo {
+  if (isDepthwise(geometry)) return depthwiseForward(backend, x, filter, geometry);
   const { info, array } = backend.create([...geometry.output]);
   if (isEmpty(geometry)) array.fill(0);
   else backend.addon.conv2d(x, filter, array, numbers(geometry));
@@ -56,6 +63,7 @@ function forward(
 }
 
 function inputGradient(backend: NativeBackend, dy: Float32Array, filter: Float32Array, geometry: Geometry) {
+  if (isDepthwise(geometry)) return depthwiseInputGradient(backend, dy, filter, geometry);
   const { info, array } = backend.create([...geometry.input]);
   if (isEmpty(geometry)) array.fill(0);
   else backend.addon.conv2d_input_grad(dy, filter, array, numbers(geometry));
@@ -69,6 +77,7 @@ function filterGradient(
   geometry: Geometry,
   shape: number[],
 ) {
+  if (isDepthwise(geometry)) return depthwiseFilterGradient(backend, x, dy, geometry, shape);
   const created = backend.create(shape);
   if (isEmpty(geometry)) created.array.fill(0);
   else backend.addon.conv2d_filter_grad(x, dy, created.array, numbers(geometry));

@@ -186,15 +186,27 @@ export const layoutKernels: Kernels = {
       sizeOf(inputs.segments!.shape) === rows,
       `UnmaskSegmentSum: expected ${rows} segments, got [${inputs.segments!.shape}]`,
     );
-    const { info, array } = backend.create([count, width]);
-    const [order, starts] = [backend.create([rows], "int32"), backend.create([count + 1], "int32")];
     const [source, segments] = [backend.floats(inputs.x!), backend.ints(inputs.segments!)];
-    backend.addon.segment_sum(source, segments, array, order.array, starts.array, rows, count, width);
-    backend.disposeIntermediateTensorInfo(order.info);
-    backend.disposeIntermediateTensorInfo(starts.info);
-    return [info];
+    return [segmentSum(backend, source, segments, width, [count, width])];
   },
 };
+
+/** Sums of the rows of `x` that share a segment: a new tensor of shape `result`. */
+export function segmentSum(
+  backend: NativeBackend,
+  x: Float32Array,
+  segments: Int32Array,
+  width: number,
+  result: number[],
+): tf.TensorInfo {
+  const [rows, count] = [segments.length, sizeOf(result.slice(0, -1))];
+  const { info, array } = backend.create(result);
+  const [order, starts] = [backend.create([rows], "int32"), backend.create([count + 1], "int32")];
+  backend.addon.segment_sum(x, segments, array, order.array, starts.array, rows, count, width);
+  backend.disposeIntermediateTensorInfo(order.info);
+  backend.disposeIntermediateTensorInfo(starts.info);
+  return info;
+}
 
 function takeRows(
   backend: NativeBackend,

@@ -1,4 +1,4 @@
-import { expect } from "@unmask/core";
+import { expect, runHostKernel } from "@unmask/core";
 import { countPoints } from "./distance.js";
 
 const { fround } = Math;
@@ -14,7 +14,7 @@ export interface FarthestPointsOptions {
 }
 
 /**
- * Farthest point sampling: each point chosen is the one farthest from all chosen before it, the one of lowest index where
+ * Farthest point sampling (`UnmaskFarthestPoints` where the engine has it): each point chosen is the one farthest from all chosen before it, the one of lowest index where
  * several are. Where every distance is zero, as with copies of fewer than `count` points, the first point repeats.
  * @param cloud [points, 3], all finite
  * @returns `count` indices
@@ -29,8 +29,14 @@ export function farthestPoints(
     Number.isInteger(count) && count > 0 && first >= 0 && first < points,
     () => `farthestPoints: cannot choose ${count} of ${points} points, beginning at ${first}`,
   );
-  const candidates = candidatesOf(cloud, points, ignoreNear);
-  const { x, y, z, index } = candidates;
+  return (
+    runHostKernel("UnmaskFarthestPoints", { cloud }, { count, first, ignoreNear }) ??
+    choose(cloud, count, first, ignoreNear)
+  );
+}
+
+function choose(cloud: Float32Array, count: number, first: number, ignoreNear: number): Int32Array {
+  const { x, y, z, index } = candidatesOf(cloud, cloud.length / 3, ignoreNear);
   const nearest = new Float32Array(index.length).fill(1e10); // of each point to the chosen ones
   const chosen = new Int32Array(count);
   chosen[0] = first;

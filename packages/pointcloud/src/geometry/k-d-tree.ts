@@ -2,7 +2,7 @@
  * A k-d tree in flat arrays: nearest points and points within a radius. Points of equal distance come in the order of
  * their index, so that results do not depend on how the tree was built.
  */
-import { expect } from "@unmask/core";
+import { expect, runHostKernel } from "@unmask/core";
 import { countPoints } from "./distance.js";
 
 const { fround } = Math;
@@ -26,16 +26,13 @@ export interface PointTree {
   within(queries: Float32Array, radius: number, most: number): Int32Array;
 }
 
-/** @param cloud [points, 3], all finite */
+/**
+ * An engine with a kernel `UnmaskNearPoints` is asked instead; it builds a tree for every call.
+ * @param cloud [points, 3], all finite
+ */
 export function pointTree(cloud: Float32Array): PointTree {
   const points = countPoints("pointTree", cloud);
-  const order = Int32Array.from({ length: points }, (_, i) => i);
-  const nodes = buildNodes(cloud, order);
-  const sorted = new Float32Array(points * 3); // coordinates in the order of the tree
-  order.forEach((index, i) => {
-    sorted.set(cloud.subarray(3 * index, 3 * index + 3), 3 * i);
-  });
-  const search = createSearch(nodes, sorted, order);
+  let search: Search | undefined;
   const ask = (name: string, queries: Float32Array, k: number, radius: number): Int32Array => {
     const count = countPoints(name, queries);
     expect(
@@ -43,6 +40,9 @@ export function pointTree(cloud: Float32Array): PointTree {
       () =>
         `${name}: cannot find ${k} neighbours among ${points} points; sample more points or ask for fewer`,
     );
+    const native = runHostKernel("UnmaskNearPoints", { cloud, queries }, { k, radius });
+    if (native !== undefined) return native;
+    search ??= searchOf(cloud);
     const found = new Int32Array(count * k);
     for (const q of inPlaces(queries, count)) {
       const at = search(queries[3 * q]!, queries[3 * q + 1]!, queries[3 * q + 2]!, k, radius, found, q * k);
@@ -60,6 +60,18 @@ export function pointTree(cloud: Float32Array): PointTree {
       return ask("ballQuery", queries, Math.min(most, points), fround(radius * radius));
     },
   };
+}
+
+type Search = ReturnType<typeof createSearch>;
+
+function searchOf(cloud: Float32Array): Search {
+  const order = Int32Array.from({ length: cloud.length / 3 }, (_, i) => i);
+  const nodes = buildNodes(cloud, order);
+  const sorted = new Float32Array(cloud.length); // coordinates in the order of the tree
+  order.forEach((index, i) => {
+    sorted.set(cloud.subarray(3 * index, 3 * index + 3), 3 * i);
+  });
+  return createSearch(nodes, sorted, order);
 }
 
 /** The `k` points of `cloud` nearest to each query: [queries, 3] -> [queries, k]. Builds a tree; keep one for repeated use. */
