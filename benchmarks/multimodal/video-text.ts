@@ -41,6 +41,8 @@ const WORDS = {
 const DIRECTIONS = ["away", "to the left", "towards us", "to the right"] as const;
 /** Of a clip. */
 const [SIDE, FRAMES] = [32, 4];
+/** Pixels of a sheet that a character may stand off the middle. */
+const SHIFT = 14;
 
 interface Clip extends AlignedSample {
   readonly action: number;
@@ -187,11 +189,12 @@ async function drawClips(folder: string, characters: number, seed: number): Prom
     );
     for (const [action, [name, row, count]] of ACTIONS.entries()) {
       const direction = random.int(4);
+      const place = [random.int(2 * SHIFT + 1) - SHIFT, random.int(2 * SHIFT + 1) - SHIFT] as const;
       const text = `${looks} ${WORDS[name]} ${DIRECTIONS[direction]}`;
       const values = new Uint8Array(FRAMES * SIDE * SIDE * 3);
       for (let frame = 0; frame < FRAMES; frame++) {
         const column = Math.floor(((frame + 0.5) * count) / FRAMES);
-        values.set(drawFrame(sheets, column, row + direction), frame * SIDE * SIDE * 3);
+        values.set(drawFrame(sheets, column, row + direction, place), frame * SIDE * SIDE * 3);
       }
       if (!clips.has(text))
         clips.set(text, {
@@ -214,19 +217,22 @@ function looksOf(files: readonly string[]): string {
   return `a ${body} ${person} with ${hair} ${words[3]!.at(-2)} in ${below} and a ${shirt} shirt`;
 }
 
-/** One cell of all layers over gray, reduced to SIDE: [SIDE, SIDE, 3] */
+/** One cell of all layers, moved, over gray, reduced to SIDE: [SIDE, SIDE, 3] */
 function drawFrame(
   sheets: readonly { readonly data: Buffer; readonly info: { readonly width: number } }[],
   column: number,
   row: number,
+  [down, right]: readonly [number, number],
 ): Uint8Array {
   const step = CELL / SIDE;
   const sums = new Float32Array(SIDE * SIDE * 3);
   for (let y = 0; y < CELL; y++)
     for (let x = 0; x < CELL; x++) {
       const colour = [128, 128, 128];
-      for (const { data, info } of sheets) {
-        const at = 4 * ((row * CELL + y) * info.width + column * CELL + x);
+      const [sourceY, sourceX] = [y - down, x - right];
+      const inside = Math.min(sourceY, sourceX) >= 0 && Math.max(sourceY, sourceX) < CELL;
+      for (const { data, info } of inside ? sheets : []) {
+        const at = 4 * ((row * CELL + sourceY) * info.width + column * CELL + sourceX);
         const alpha = data[at + 3]! / 255;
         for (let c = 0; c < 3; c++) colour[c] = colour[c]! * (1 - alpha) + data[at + c]! * alpha;
       }
