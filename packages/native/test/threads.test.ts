@@ -38,7 +38,11 @@ it("results do not depend on the number of threads, to the bit", () => {
         ...[...products, tf.sum(long, 0), tf.sum(a), tf.softmax(a)],
         ...[depthwise!, filters!, pooled(image), enlarged(image), tf.argMax(a, 0), tf.topk(a, 60).indices],
       ];
-      return results.map((t) => createHash("sha1").update(t.dataSync() as Float32Array).digest("hex"));
+      return results.map((t) =>
+        createHash("sha1")
+          .update(t.dataSync() as Float32Array)
+          .digest("hex"),
+      );
     });
   const before = about().threads;
   try {
