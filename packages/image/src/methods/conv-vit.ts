@@ -29,6 +29,8 @@ import {
   mixBatch,
   parameter,
   type Random,
+  type RegularisationConfig,
+  regularisationShape,
   softTargets,
   truncatedNormal,
 } from "@unmask/core";
@@ -46,12 +48,8 @@ import type { ImageSample } from "../sample.js";
 import { count, type EncoderConfig, encoderShape, hiddenWidth } from "../transformer-config.js";
 import { convMaeSizes } from "./conv-mae.js";
 
-export interface ConvVitConfig extends ImageInput, EncoderConfig, ConvStagesConfig {
+export interface ConvVitConfig extends ImageInput, EncoderConfig, ConvStagesConfig, RegularisationConfig {
   readonly classes: number;
-  readonly dropPath: number;
-  readonly smoothing: number;
-  readonly mixup: number;
-  readonly cutmix: number;
 }
 
 const schema = z.strictObject({
@@ -60,19 +58,7 @@ const schema = z.strictObject({
   depth: count.default(11).describe("transformer blocks of the third stage"),
   ...convStagesShape,
   classes: count.default(1000).describe("number of classes"),
-  dropPath: z
-    .number()
-    .min(0)
-    .lt(1)
-    .default(0)
-    .describe("drop rate of the last block's branches; grows from 0"),
-  smoothing: z.number().min(0).lt(1).default(0).describe("label smoothing"),
-  mixup: z.number().min(0).default(0).describe("alpha of mixup in training; 0 is none"),
-  cutmix: z
-    .number()
-    .min(0)
-    .default(0)
-    .describe("alpha of cutmix in training; 0 is none, with mixup one of the two"),
+  ...regularisationShape,
 }) satisfies z.ZodType<ConvVitConfig>;
 
 export interface ConvVitParams extends ConvStagesParams {
