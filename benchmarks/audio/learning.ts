@@ -1,5 +1,4 @@
 /** What an AudioMAE learns of recordings without their labels, and what fine-tuning makes of it. */
-import { join } from "node:path";
 import {
   type AudioSample,
   audioFolder,
@@ -8,23 +7,8 @@ import {
   energyStatistics,
   modality,
 } from "@unmask/audio";
-import {
-  createModel,
-  createRandom,
-  type Dataset,
-  extractFeatures,
-  type FeatureFunction,
-  finetuneOverSeeds,
-  formatSpread,
-  knn,
-  logisticRegression,
-  type Method,
-  type Model,
-  spread,
-  subset,
-} from "@unmask/core";
-import { keptScores, type Scores } from "../workers/kept-scores.js";
-import { pretrained } from "../workers/pretrained.js";
+import { createRandom, type Dataset, finetuneOverSeeds, type Method, type Model, subset } from "@unmask/core";
+import { compareEncoders } from "../workers/compare-encoders.js";
 
 /** A folder of recordings, split. */
 interface Recordings {
@@ -85,54 +69,14 @@ export async function learning({ data, set, seeds, epochs, finetune, out }: Lear
     ...{ width: 128, depth: 4, heads: 4, decoderWidth: 64, decoderDepth: 2, decoderHeads: 4 },
     ...{ maskRatio: 0.75, positions: "aligned", normalisePatches: false },
   };
-  const method = audioMae as unknown as Method;
-
-  const results = new Map<string, number[]>();
-  const record = (name: string, scores: Scores | undefined) => {
-    for (const [what, value] of Object.entries(scores ?? {}))
-      results.set(`${name}: ${what}`, [...(results.get(`${name}: ${what}`) ?? []), value]);
-  };
-  const measure = async (features: FeatureFunction<AudioSample>): Promise<Scores> => {
-    const [seen, unseen] = [await extractFeatures(features, train), await extractFeatures(features, test)];
-    return {
-      "logistic regression": (await logisticRegression(seen, unseen)).top1,
-      kNN: (await knn(seen, unseen, { k: 5 })).top1,
-    };
-  };
-  record("mel statistics", await keptScores(out, `${set}-mel`, () => measure(modality.raw.features)));
-  for (const seed of seeds) {
-    const begin = async (trained: boolean): Promise<Model> =>
-      trained
-        ? (await pretrained(method, config, rolled(train), {
-            ...{ seed, epochs, out: join(out, `${set}-${epochs}-${seed}`) },
-            ...{ batchSize: 64, lr: 1e-3, warmupEpochs: epochs / 10, checkpointEvery: { epochs: 10 } },
-            onEpoch: ({ epoch, loss }) => {
-              if (epoch % 20 === 0) console.log(`seed ${seed} epoch ${epoch}: loss ${loss.toFixed(4)}`);
-            },
-          }))!
-        : createModel(method, config, { seed: seed + 1000 });
-    for (const trained of [false, true]) {
-      const key = trained ? `${set}-${epochs}-${seed}-pretrained` : `${set}-${seed}-random`;
-      const scores = await keptScores(out, key, async () => {
-        const model = await begin(trained);
-        const measured = await measure((samples) => model.encode(samples));
-        model.dispose();
-        return measured;
-      });
-      record(trained ? "pretrained" : "random encoder", scores);
-      if (!finetune) continue;
-      const tuned = await keptScores(out, `${key}-fine-tuned`, async () => {
-        const encoder = await begin(trained);
-        const accuracy = await fineTuned(encoder, train, test, seed);
-        encoder.dispose();
-        return { accuracy };
-      });
-      record(trained ? "fine-tuned from pretrained" : "fine-tuned from random", tuned);
-    }
-  }
+  const lines = await compareEncoders<AudioSample>({
+    ...{ name: set, out, seeds, epochs, method: audioMae as unknown as Method, config },
+    ...{ views: rolled(train), train, test, checkpointEvery: { epochs: 10 }, sayEvery: 20 },
+    baseline: { title: "mel statistics", key: "mel", features: modality.raw.features },
+    ...(finetune && { fineTune: (encoder, seed) => fineTuned(encoder, train, test, seed) }),
+  });
   console.log(`\n${set}, ${epochs} epochs of pretraining, % of ${test.length} recordings never trained on`);
-  for (const [name, values] of results)
-    console.log(`${name.padEnd(48)} ${formatSpread(spread(values), { digits: 2 })}`);
+  for (const line of lines) console.log(line);
 }
 
 async function fineTuned(

@@ -1,19 +1,12 @@
 /** What a VideoMAE learns of clips of animated characters without labels, measured on characters never seen. */
 import { join } from "node:path";
 import {
-  createModel,
   createRandom,
   type Dataset,
-  extractFeatures,
-  type FeatureFunction,
   finetuneOverSeeds,
-  formatSpread,
-  knn,
-  logisticRegression,
   type Method,
   type Model,
   type Random,
-  spread,
 } from "@unmask/core";
 import {
   clipStatistics,
@@ -23,8 +16,7 @@ import {
   videoFolder,
   videoMae,
 } from "@unmask/video";
-import { keptScores, type Scores } from "../workers/kept-scores.js";
-import { pretrained } from "../workers/pretrained.js";
+import { compareEncoders } from "../workers/compare-encoders.js";
 import { writeSpriteClips } from "./sprites.js";
 
 export interface ActionOptions {
@@ -58,57 +50,16 @@ export async function actions(options: ActionOptions): Promise<void> {
     ...{ width: 96, depth: 4, heads: 4, decoderWidth: 64, decoderDepth: 2, decoderHeads: 4 },
     ...{ maskRatio: 0.75, normalisePixels: false },
   };
-  const method = videoMae as unknown as Method;
-
-  const results = new Map<string, number[]>();
-  const record = (name: string, scores: Scores | undefined) => {
-    for (const [what, value] of Object.entries(scores ?? {}))
-      results.set(`${name}: ${what}`, [...(results.get(`${name}: ${what}`) ?? []), value]);
-  };
-  const measure = async (features: FeatureFunction<VideoSample>): Promise<Scores> => {
-    const [seen, unseen] = [await extractFeatures(features, train), await extractFeatures(features, test)];
-    return {
-      "logistic regression": (await logisticRegression(seen, unseen)).top1,
-      kNN: (await knn(seen, unseen, { k: 5 })).top1,
-    };
-  };
-  const name = `actions-${characters}`;
-  record("raw pixels", await keptScores(out, `${name}-raw`, () => measure(modality.raw.features)));
-  for (const seed of seeds) {
-    const begin = async (trained: boolean): Promise<Model> =>
-      trained
-        ? (await pretrained(method, config, varied, {
-            ...{ seed, epochs, out: join(out, `${name}-${epochs}-${seed}`) },
-            ...{ batchSize: 64, lr: 1e-3, warmupEpochs: epochs / 10 },
-            onEpoch: ({ epoch, loss }) => {
-              if (epoch % 5 === 0) console.log(`seed ${seed} epoch ${epoch}: loss ${loss.toFixed(4)}`);
-            },
-          }))!
-        : createModel(method, config, { seed: seed + 1000 });
-    for (const trained of [false, true]) {
-      const key = trained ? `${name}-${epochs}-${seed}-pretrained` : `${name}-${seed}-random`;
-      const scores = await keptScores(out, key, async () => {
-        const model = await begin(trained);
-        const measured = await measure((samples) => model.encode(samples));
-        model.dispose();
-        return measured;
-      });
-      record(trained ? "pretrained" : "random encoder", scores);
-      if (!finetune) continue;
-      const tuned = await keptScores(out, `${key}-fine-tuned`, async () => {
-        const encoder = await begin(trained);
-        const accuracy = await fineTuned(encoder, crops(still), test, seed);
-        encoder.dispose();
-        return { accuracy };
-      });
-      record(trained ? "fine-tuned from pretrained" : "fine-tuned from random", tuned);
-    }
-  }
+  const lines = await compareEncoders<VideoSample>({
+    ...{ name: `actions-${characters}`, out, seeds, epochs, method: videoMae as unknown as Method, config },
+    ...{ views: varied, train, test, sayEvery: 5 },
+    baseline: { title: "raw pixels", key: "raw", features: modality.raw.features },
+    ...(finetune && { fineTune: (encoder, seed) => fineTuned(encoder, crops(still), test, seed) }),
+  });
   console.log(
     `\nfive actions, ${epochs} epochs of pretraining, % of ${test.length} clips of unseen characters`,
   );
-  for (const [what, values] of results)
-    console.log(`${what.padEnd(48)} ${formatSpread(spread(values), { digits: 2 })}`);
+  for (const line of lines) console.log(line);
 }
 
 async function fineTuned(
