@@ -16,9 +16,11 @@ await check("unused code", () => pnpm(["exec", "knip"], { quiet: true }));
 await check("package shape", () =>
   pnpm(["exec", "turbo", "run", "check", "--output-logs=errors-only"], { quiet: true }),
 );
-await check("install in an empty project", () =>
-  run(process.execPath, [join(root, "scripts", "install-test.mjs")], { quiet: true }),
-);
+for (const [title, script] of [
+  ["install in an empty project", "install-test.mjs"],
+  ["install of sound and video alone", "install-multimodal-test.mjs"],
+])
+  await check(title, () => run(process.execPath, [join(root, "scripts", script)], { quiet: true }));
 
 for (const { title, output } of failures) console.log(`\n${title} failed:\n${output}`);
 console.log(`\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
