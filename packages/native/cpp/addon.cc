@@ -70,6 +70,11 @@ napi_value buffer(napi_env env, napi_callback_info info) {
   return result;
 }
 
+// The name of the interface: a JSON string is one of C++ too. src/addon.ts reads the same file.
+constexpr char kInterface[] =
+#include "interface.json"
+    ;
+
 double threads() { return thread_count(); }
 void set_threads(int count) { set_thread_count(count); }
 
@@ -90,9 +95,13 @@ napi_value init(napi_env env, napi_value exported) {
   define("buffer", buffer);
   define("threads", entry<threads>);
   define("setThreads", entry<set_threads>);
-  napi_value name;
-  napi_create_string_utf8(env, isa_name(isa), NAPI_AUTO_LENGTH, &name);
-  napi_set_named_property(env, exported, "isa", name);
+  auto name = [&](const char* key, const char* value) {
+    napi_value text;
+    napi_create_string_utf8(env, value, NAPI_AUTO_LENGTH, &text);
+    napi_set_named_property(env, exported, key, text);
+  };
+  name("isa", isa_name(isa));
+  name("interface", kInterface);
   return exported;
 }
 

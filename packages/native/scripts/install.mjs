@@ -20,8 +20,7 @@ process.exit(rebuild ? 1 : 0);
 
 async function loads() {
   try {
-    require("node-gyp-build")(root);
-    return true;
+    return require("node-gyp-build")(root).interface === require("../cpp/interface.json");
   } catch {
     return false;
   }

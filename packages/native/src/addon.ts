@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import INTERFACE from "../cpp/interface.json" with { type: "json" };
 
 type Floats = Float32Array;
 type Ints = Int32Array;
@@ -13,6 +14,8 @@ type Lines = [Ints, Ints, Floats, Ints, Ints, Floats];
 /** The functions of cpp/kernels/exports.h; an absent tensor is null. */
 export interface Addon {
   readonly isa: string;
+  /** Which declarations of cpp/kernels/exports.h it was compiled from. */
+  readonly interface?: string;
   threads(): number;
   setThreads(count: number): void;
   /** 64-byte aligned, uninitialised. */
@@ -201,7 +204,7 @@ export interface Addon {
   conv2d(x: Floats, filter: Floats, y: Floats, geometry: Ints): void;
   conv2d_input_grad(dy: Floats, filter: Floats, dx: Floats, geometry: Ints): void;
   conv2d_filter_grad(x: Floats, dy: Floats, dfilter: Floats, geometry: Ints): void;
-  /** Geometry of the pools: the fields of `Pool` in cpp/kernels/pool.cc. */
+  /** Geometry of the pools: the fields of `PoolGeometry` in cpp/kernels/exports.h. */
   max_pool(x: Floats, y: Floats, geometry: Ints): void;
   avg_pool(x: Floats, y: Floats, empty: number, geometry: Ints): void;
   max_pool_grad(dy: Floats, x: Floats, dx: Floats, last: boolean, geometry: Ints): void;
@@ -275,6 +278,9 @@ export interface Addon {
 /** Typed arrays that tensors live in. */
 export type Storage = Float32Array | Int32Array | Uint8Array;
 
+/** With pnpm in this repository: pnpm --filter @unmask/native rebuild */
+const REBUILD = "npm rebuild @unmask/native";
+
 const require = createRequire(import.meta.url);
 let loaded: Addon | undefined;
 
@@ -294,10 +300,15 @@ function load(): Addon {
     if (reason.startsWith("@unmask/native")) throw error;
     throw new Error(
       `@unmask/native: no compiled addon for ${process.platform}-${process.arch} (${reason}). ` +
-        "Install a C++20 compiler, make and python3, then run: npm rebuild @unmask/native",
+        `Install a C++20 compiler, make and python3, then run: ${REBUILD}`,
       { cause: error },
     );
   }
+  if (native.interface !== INTERFACE)
+    throw new Error(
+      "@unmask/native: the compiled addon is not of this version of the package, its kernels take other arguments " +
+        `(interface ${native.interface ?? "of old"} instead of ${INTERFACE}); rebuild it: ${REBUILD}`,
+    );
   native.setThreads(defaultThreads());
   return native;
 }

@@ -1,6 +1,10 @@
-/** Writes the table of kernels into docs/engines.md and the lists of native ones into the engine's README. */
+/**
+ * Writes the table of kernels into docs/engines.md, the lists of native ones into the engine's README, and the name of
+ * the interface between its addon and its TypeScript.
+ */
 import { readFileSync, writeFileSync } from "node:fs";
 import { kernelCoverage } from "./kernel-coverage.js";
+import { nativeInterface } from "./native-interface.js";
 import { nativeKernels } from "./native-kernels.js";
 
 const [start, end] = ["<!-- kernels -->\n", "<!-- /kernels -->"];
@@ -13,5 +17,9 @@ function write(path: string, listing: string): void {
   writeFileSync(page, `${text.slice(0, from + start.length)}\n${listing.trimEnd()}\n\n${text.slice(to)}`);
 }
 
+writeFileSync(
+  new URL("../../native/cpp/interface.json", import.meta.url),
+  `${JSON.stringify(nativeInterface())}\n`,
+);
 write("packages/native/README.md", nativeKernels());
 write("docs/engines.md", await kernelCoverage());

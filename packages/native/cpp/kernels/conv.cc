@@ -13,10 +13,7 @@ namespace {
 
 constexpr int64_t kPositions = 192;  // output positions unfolded at a time
 
-// The geometry as JavaScript sends it.
-struct Conv {
-  int32_t batch, height, width, channels, out_height, out_width, out, kernel_height, kernel_width, stride_y, stride_x,
-      dilation_y, dilation_x, top, left, groups;
+struct Conv : ConvGeometry {
   int64_t in_group() const { return channels / groups; }
   int64_t out_group() const { return out / groups; }
   int64_t window() const { return int64_t{kernel_height} * kernel_width * in_group(); }

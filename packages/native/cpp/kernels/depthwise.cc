@@ -13,13 +13,6 @@ namespace {
 constexpr int64_t kWork = 1 << 14;  // products of one task, about
 constexpr int kTile = 4;            // output places along a row that share the filter's values
 
-// The geometry as JavaScript sends it.
-struct Depthwise {
-  int32_t batch, height, width, channels, out_height, out_width, kernel_y, kernel_x, stride_y, stride_x, dilation_y,
-      dilation_x, top, left;
-};
-static_assert(sizeof(Depthwise) == 14 * sizeof(int32_t));
-
 Depthwise read(const int32_t* geometry) {
   Depthwise d;
   memcpy(&d, geometry, sizeof d);

@@ -9,16 +9,6 @@ namespace {
 
 constexpr int64_t kChunk = 1 << 13;
 
-// The order of these lists is that of the names in src/kernels/elementwise.ts.
-enum class Unary : int {
-  neg, abs, square, sqrt, rsqrt, exp, log, relu, relu6, elu, sigmoid, tanh, erf, reciprocal, step, sign, floor, ceil,
-  round, leaky_relu, clip, gelu, gelu_tanh, affine
-};
-enum class Binary : int {
-  add, sub, mul, div, maximum, minimum, squared_difference, div_no_nan, elu_grad, greater, greater_equal, less,
-  less_equal, equal, not_equal
-};
-
 template <class F>
 UNMASK_INLINE vf each_lane(vf v, const F& f) {
   float lanes[W];

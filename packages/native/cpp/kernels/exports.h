@@ -1,8 +1,11 @@
-// What JavaScript may call. Absent tensors come as null; shapes and strides as arrays of int32, in elements.
+// What JavaScript may call. Absent tensors come as null; shapes and strides as arrays of int32, in elements; lists and
+// geometries are in the order in which src/ counts them. After a change here, in what is included or in another header
+// of exports.cc `pnpm kernels` gives the interface a new name, and an addon that was compiled before is refused.
 #pragma once
 #include <cstdint>
 
 #include "../bind.h"
+#include "gemm.h"  // Activation
 
 namespace unmask::UNMASK_ISA {
 
@@ -13,6 +16,14 @@ void matmul(const float* a, int64_t a_offset, int64_t a_row, int64_t a_column, i
             const float* factor, const float* residual, float* row_sums);
 
 // elementwise.cc
+enum class Unary : int {
+  neg, abs, square, sqrt, rsqrt, exp, log, relu, relu6, elu, sigmoid, tanh, erf, reciprocal, step, sign, floor, ceil,
+  round, leaky_relu, clip, gelu, gelu_tanh, affine
+};
+enum class Binary : int {
+  add, sub, mul, div, maximum, minimum, squared_difference, div_no_nan, elu_grad, greater, greater_equal, less,
+  less_equal, equal, not_equal
+};
 void unary(int op, const float* x, float* y, int64_t size, float p, float q);
 void binary(int op, const float* a, const float* b, void* out, int64_t rank, const int32_t* shape,
             const int32_t* a_strides, const int32_t* b_strides);
@@ -22,6 +33,7 @@ void select(const uint8_t* condition, const float* a, const float* b, float* out
 void fill(float* out, int64_t size, float value);
 
 // reduce.cc
+enum class Reduction : int { sum, max, min };
 void reduce(int op, const float* x, float* y, int64_t outer, int64_t n, int64_t inner, float scale);
 void softmax(const float* x, float* y, int64_t rows, int64_t n, bool logarithm);
 
@@ -49,11 +61,19 @@ void attention_grad(const float* dout, const float* q, int64_t q_offset, int64_t
                     float* dlogits, int64_t batch, int64_t heads, int64_t n, int64_t m, int64_t e, float scale);
 
 // conv.cc
+struct ConvGeometry {
+  int32_t batch, height, width, channels, out_height, out_width, out, kernel_height, kernel_width, stride_y, stride_x,
+      dilation_y, dilation_x, top, left, groups;
+};
 void conv2d(const float* x, const float* filter, float* y, const int32_t* geometry);
 void conv2d_input_grad(const float* dy, const float* filter, float* dx, const int32_t* geometry);
 void conv2d_filter_grad(const float* x, const float* dy, float* dfilter, const int32_t* geometry);
 
 // pool.cc
+struct PoolGeometry {
+  int32_t batch, depth, height, width, channels, out_depth, out_height, out_width, kernel_z, kernel_y, kernel_x, stride_z,
+      stride_y, stride_x, front, top, left;
+};
 void max_pool(const float* x, float* y, const int32_t* geometry);
 void avg_pool(const float* x, float* y, float empty, const int32_t* geometry);
 void max_pool_grad(const float* dy, const float* x, float* dx, bool last, const int32_t* geometry);

@@ -12,10 +12,8 @@ constexpr int64_t kWork = 1 << 14;     // elements read by one task, about
 constexpr int64_t kBlock = 64;         // channels of one task of a gradient, where images are few
 constexpr int64_t kManyImages = 16;
 
-// The geometry as JavaScript sends it. Windows reach over the borders; what lies outside does not count.
-struct Pool {
-  int32_t batch, depth, height, width, channels, out_depth, out_height, out_width, kernel_z, kernel_y, kernel_x, stride_z,
-      stride_y, stride_x, front, top, left;
+// Windows reach over the borders; what lies outside does not count.
+struct Pool : PoolGeometry {
   int64_t outputs() const { return int64_t{out_depth} * out_height * out_width; }
   int64_t inputs() const { return int64_t{depth} * height * width; }
   int64_t window() const { return int64_t{kernel_z} * kernel_y * kernel_x; }

@@ -7,8 +7,6 @@
 namespace unmask::UNMASK_ISA {
 namespace {
 
-enum class Reduction : int { sum, max, min };
-
 constexpr int64_t kRun = 4096;  // elements reduced in one go; longer axes are reduced in runs, then over the runs
 
 template <Reduction op>

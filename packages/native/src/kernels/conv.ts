@@ -19,7 +19,7 @@ interface Geometry extends Windows {
 const isDepthwise = ({ input, output, groups }: Geometry) =>
   groups > 1 && groups === input[3] && output[3] % groups === 0;
 
-/** The fields of `Conv` in cpp/kernels/conv.cc. */
+/** The fields of `ConvGeometry` in cpp/kernels/exports.h. */
 function numbers({ input, output, kernel, stride, dilation, before, groups }: Geometry): Int32Array {
   return Int32Array.of(...input, ...output.slice(1), ...kernel, ...stride, ...dilation, ...before, groups);
 }

@@ -20,7 +20,7 @@ export interface Windows {
   readonly before: Pair;
 }
 
-/** The fields of `Depthwise` in cpp/kernels/depthwise.cc. */
+/** The fields of `Depthwise` in cpp/kernels/depthwise.h. */
 function numbers({ input, output, kernel, stride, dilation, before }: Windows): Int32Array {
   const [batch, height, width] = input;
   const [, outHeight, outWidth, channels] = output;

@@ -12,7 +12,7 @@ import {
   stridesOf,
 } from "./kernel.js";
 
-/** In the order of `Unary` in cpp/kernels/elementwise.cc, by tfjs's kernel names. */
+/** In the order of `Unary` in cpp/kernels/exports.h, by tfjs's kernel names. */
 const unaryOps = [
   ...[
     "Neg",
@@ -32,7 +32,7 @@ const unaryOps = [
   ...["Reciprocal", "Step", "Sign", "Floor", "Ceil", "Round", "LeakyRelu", "ClipByValue"],
 ];
 
-/** In the order of `Binary` in cpp/kernels/elementwise.cc; the comparisons come last and give bool. */
+/** In the order of `Binary` in cpp/kernels/exports.h; the comparisons come last and give bool. */
 const arithmetic = [
   "Add",
   "Sub",

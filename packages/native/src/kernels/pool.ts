@@ -12,7 +12,7 @@ interface Geometry {
 type Size4 = [number, number, number, number];
 type Size5 = [number, number, number, number, number];
 
-/** The fields of `Pool` in cpp/kernels/pool.cc, and the shape of the result. */
+/** The fields of `PoolGeometry` in cpp/kernels/exports.h, and the shape of the result. */
 function imageGeometry({ attrs }: Call, input: readonly number[]): Geometry {
   const info = tf.backend_util.computePool2DInfo(
     input as Size4,

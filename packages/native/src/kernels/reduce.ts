@@ -3,7 +3,7 @@ import * as tf from "@tensorflow/tfjs";
 import type { NativeBackend } from "../backend.js";
 import { type Call, isFloat, type Kernels, type NativeKernel, sizeOf } from "./kernel.js";
 
-/** Order of `Reduction` in cpp/kernels/reduce.cc. */
+/** Order of `Reduction` in cpp/kernels/exports.h. */
 export const SUM = 0;
 const MAX = 1;
 const MIN = 2;
