@@ -30,7 +30,7 @@ export async function readForeign(path: string): Promise<ForeignModel> {
 
 async function readJson(folder: string): Promise<Record<string, unknown>> {
   const json: Record<string, unknown> = {};
-  for (const name of ["config.json", "preprocessor_config.json"]) {
+  for (const name of ["config.json", "preprocessor_config.json", "tokenizer.json"]) {
     const path = join(folder, name);
     const text = await readFile(path, "utf8").catch(() => undefined);
     if (text !== undefined) json[name] = parseJson(text, path);

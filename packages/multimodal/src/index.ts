@@ -13,6 +13,7 @@ export {
 export * from "./brain-network.js";
 export * from "./budget.js";
 export * from "./by-modality.js";
+export { bertEmbeddings, importBert } from "./checkpoints/bert.js";
 export * from "./checkpoints/croma.js";
 export * from "./compose.js";
 export * from "./diffusion.js";

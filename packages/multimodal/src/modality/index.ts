@@ -1,5 +1,6 @@
 /** Several modalities together, for tools that know none. */
 import { type ModalityPackage, UnmaskError } from "@unmask/core";
+import { importBert, isBert } from "../checkpoints/bert.js";
 import { importCroma, isCroma } from "../checkpoints/croma.js";
 import { avMae } from "../methods/av-mae.js";
 import { captionGuidedMae } from "../methods/caption-guided-mae.js";
@@ -46,11 +47,9 @@ export const modality: ModalityPackage = {
   writeReconstruction: writeMultimodalPictures,
   classifierFor: () => smaugAnswers,
   createClassifier: createSmaugAnswers,
-  importModel({ parameters }, hints) {
-    if (!isCroma(parameters))
-      throw new UnmaskError(
-        "multimodal import: the files are none of CROMA's, the only layout that is known",
-      );
-    return importCroma(parameters, hints);
+  importModel({ parameters, json }, hints) {
+    if (isCroma(parameters)) return importCroma(parameters, hints);
+    if (isBert(parameters)) return importBert(parameters, hints, json?.["tokenizer.json"]);
+    throw new UnmaskError("multimodal import: the files are neither CROMA's nor BERT's, the layouts known");
   },
 };
