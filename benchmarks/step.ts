@@ -1,37 +1,24 @@
 /**
- * pnpm bench step [--config image224,image32] [--rounds 12] [--peers eager,compile] [--threads N] [--engine native]
+ * pnpm bench step [--config image224,image32,base,graph-mae] [--rounds 12] [--peers eager,compile] [--threads N] [--engine native]
  *
  * Time of one MAE pretraining step (forward, backward, AdamW) here and in PyTorch, in alternation: every round runs one
  * step of each. All start from the same parameters and see the same images and masks, so their losses must agree.
  * PEERS_PYTHON names a Python that has torch; without it only this library is timed. Prints medians, the ratio, peak
  * memory, and the rate in GFLOP/s beside that of bare multiply-adds measured on the spot. Our process runs the built
- * packages (built first where they are not). Peers: eager and compile (PyTorch), jax, tensorflow (tfjs-node), wasm.
+ * packages (built first where they are not). Peers: eager and compile (PyTorch), jax, tensorflow (tfjs-node), wasm. graph-mae is an
+ * epoch of GraphMAE on Cora, of UNMASK_DATA, beside plain PyTorch; `pnpm bench graph --peer` has larger graphs.
  */
-import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { createModel, createRandom, flatten, randomMask, rawTensor, startEngine } from "@unmask/core";
-import { writeSafetensors } from "@unmask/core/node";
-import { mae } from "@unmask/image";
+import { startEngine } from "@unmask/core";
+import { buildPackages, inTurns, median, startRunner, type Timed } from "./workers/alternate.js";
+import { timeGraphMae } from "./workers/graph-nodes.js";
+import { type MaeStep, operations, transformer, writeMaeStep } from "./workers/mae-steps.js";
 
-interface Setting {
-  readonly batch: number;
-  readonly config: Record<string, number | number[]>;
-}
-
-const transformer = (
-  width: number,
-  depth: number,
-  heads: number,
-  decoder: readonly [number, number, number],
-) => ({
-  ...{ width, depth, heads, decoderWidth: decoder[0], decoderDepth: decoder[1], decoderHeads: decoder[2] },
-});
-const settings: Record<string, Setting> = {
+const settings: Record<string, MaeStep> = {
   image224: {
     batch: 32,
     config: { imageSize: [224, 224], patchSize: [16, 16], ...transformer(192, 12, 3, [128, 4, 4]) },
@@ -45,7 +32,7 @@ const settings: Record<string, Setting> = {
     config: { imageSize: [224, 224], patchSize: [16, 16], ...transformer(768, 12, 12, [512, 2, 16]) },
   },
 };
-const MASKS = 4;
+const GRAPH = "graph-mae";
 
 const { values: args } = parseArgs({
   options: {
@@ -56,125 +43,37 @@ const { values: args } = parseArgs({
     engine: { type: "string", default: "native" },
   },
 });
+const python = process.env.PEERS_PYTHON;
 
 async function compare(name: string): Promise<void> {
   const setting = settings[name];
   if (setting === undefined)
-    throw new Error(`bench step: no configuration ${name}; one of ${Object.keys(settings)}`);
+    throw new Error(`bench step: no configuration ${name}; one of ${[...Object.keys(settings), GRAPH]}`);
   const folder = mkdtempSync(join(tmpdir(), "unmask-bench-"));
   try {
     const inputs = join(folder, "inputs.safetensors");
-    await writeInputs(inputs, setting);
-    const python = process.env.PEERS_PYTHON;
+    await writeMaeStep(inputs, setting, Number(args.threads));
     const peers = python === undefined || args.peers === "" ? [] : args.peers.split(",");
     const script = (at: string) => fileURLToPath(new URL(at, import.meta.url));
     const ours = (engine: string) =>
-      start(engine, process.execPath, [script("./workers/mae-step.mjs"), inputs, engine, args.threads]);
-    const runs = [
-      ours(args.engine),
-      ...peers.map((peer) => {
-        if (peer === "tensorflow" || peer === "wasm") return ours(peer);
-        if (peer === "jax") return start("JAX jit", python!, [script("./peers/mae_step_jax.py"), inputs]);
-        return start(`PyTorch ${peer}`, python!, [script("./peers/mae_step.py"), inputs, peer]);
-      }),
-    ];
-    const rounds = Number(args.rounds);
-    const rates = [await runs[0]!.rate()];
-    for (let round = 0; round < rounds + 3; round++)
-      for (const run of runs) {
-        const answer = await run.step();
-        if (round < 2) run.losses.push(answer.loss);
-        if (round >= 3) run.times.push(answer.ms);
-        await new Promise((done) => setTimeout(done, 50)); // the other's threads come to rest
-      }
-    rates.push(await runs[0]!.rate());
-    const rate = Math.max(...rates);
-    report(
-      name,
-      setting,
-      rate,
-      await Promise.all(runs.map(async (run) => ({ ...run, peak: await run.end() }))),
-    );
+      startRunner(engine, process.execPath, [
+        ...[script("./workers/mae-step.mjs"), inputs, engine, args.threads],
+      ]);
+    const first = ours(args.engine);
+    const others = peers.map((peer) => {
+      if (peer === "tensorflow" || peer === "wasm") return ours(peer);
+      if (peer === "jax") return startRunner("JAX jit", python!, [script("./peers/mae_step_jax.py"), inputs]);
+      return startRunner(`PyTorch ${peer}`, python!, [script("./peers/mae_step.py"), inputs, peer]);
+    });
+    const rate = await first.rate();
+    report(name, setting, rate, await inTurns([first, ...others], Number(args.rounds)));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-async function writeInputs(path: string, { batch, config }: Setting): Promise<void> {
-  await startEngine("cpu");
-  const random = createRandom(7);
-  const model = createModel(mae, config, { seed: 1 });
-  const [height, width] = model.config.imageSize;
-  const tokens = (height / model.config.patchSize[0]) * (width / model.config.patchSize[1]);
-  const tensors = new Map(
-    [...flatten(model.params)].map(([at, variable]) => [
-      `params.${at}`,
-      rawTensor(variable.dataSync() as Float32Array, variable.shape),
-    ]),
-  );
-  tensors.set("images", rawTensor(random.normals(batch * height * width * 3), [batch, height, width, 3]));
-  for (let i = 0; i < MASKS; i++) {
-    const { keep, masked, restore, kept } = randomMask({ batch, tokens, ratio: 0.75 }, random);
-    tensors.set(`keep.${i}`, rawTensor(keep, [batch, kept]));
-    tensors.set(`masked.${i}`, rawTensor(masked, [batch, tokens - kept]));
-    tensors.set(`restore.${i}`, rawTensor(restore, [batch, tokens]));
-  }
-  const numbers = { config: model.config, threads: Number(args.threads), masks: MASKS };
-  const text = Object.fromEntries(
-    Object.entries(numbers).map(([key, value]) => [key, JSON.stringify(value)]),
-  );
-  await writeSafetensors(path, tensors, text);
-  model.dispose();
-}
-
-interface Answer {
-  readonly loss: number;
-  readonly ms: number;
-  readonly peak: number;
-  readonly rate: number;
-}
-
-function start(label: string, command: string, commandArgs: readonly string[]) {
-  const child: ChildProcessWithoutNullStreams = spawn(command, commandArgs);
-  child.stderr.pipe(process.stderr);
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const answer = async () => {
-    const { value, done } = await lines.next();
-    if (done) throw new Error(`bench step: ${label} ended early`);
-    return JSON.parse(value as string) as Answer;
-  };
-  const times: number[] = [];
-  const losses: number[] = [];
-  return {
-    ...{ label, times, losses },
-    step: () => {
-      child.stdin.write("step\n");
-      return answer();
-    },
-    /** Operations a second that bare multiply-adds reach; of our own process only. */
-    rate: async () => {
-      child.stdin.write("rate\n");
-      return (await answer()).rate;
-    },
-    end: async () => {
-      child.stdin.end();
-      return (await answer()).peak;
-    },
-  };
-}
-
-const median = (values: readonly number[]) =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
-
-interface Run {
-  readonly label: string;
-  readonly times: readonly number[];
-  readonly losses: readonly number[];
-  readonly peak: number;
-}
-
-function report(name: string, setting: Setting, rate: number, runs: readonly Run[]): void {
-  const [ours] = runs as [Run, ...Run[]];
+function report(name: string, setting: MaeStep, rate: number, runs: readonly Timed[]): void {
+  const [ours] = runs as [Timed, ...Timed[]];
   const work = operations(setting);
   console.log(
     `\n${name}: ${(work / 1e9).toFixed(0)} GFLOP a step, ${args.threads} threads, median of ${ours.times.length}`,
@@ -200,37 +99,19 @@ function report(name: string, setting: Setting, rate: number, runs: readonly Run
   }
 }
 
-/** Multiplications and additions of the matrix products and the attention of one step, forward and backward. */
-function operations({ batch, config }: Setting): number {
-  const { width, depth, decoderWidth, decoderDepth, imageSize, patchSize } = config as Record<
-    string,
-    number
-  > & {
-    imageSize: number[];
-    patchSize: number[];
-  };
-  const tokens = (imageSize[0]! / patchSize[0]!) * (imageSize[1]! / patchSize[1]!);
-  const kept = Math.floor(tokens * 0.25);
-  const pixels = patchSize[0]! * patchSize[1]! * 3;
-  const linear = (rows: number, input: number, output: number, products = 3) =>
-    2 * products * rows * input * output;
-  const blocks = (count: number, n: number, d: number) =>
-    count * (linear(batch * n, d, 12 * d) + batch * n * n * d * 2 * (2 + 5));
-  return (
-    linear(batch * kept, pixels, width!, 2) +
-    blocks(depth!, kept + 1, width!) +
-    linear(batch * (kept + 1), width!, decoderWidth!) +
-    blocks(decoderDepth!, tokens + 1, decoderWidth!) +
-    linear(batch * (tokens - kept), decoderWidth!, pixels)
-  );
+/** Steps of GraphMAE in turns with PyTorch's. */
+async function compareGraphs(): Promise<void> {
+  const data = process.env.UNMASK_DATA;
+  if (data === undefined) throw new Error("bench step: set UNMASK_DATA to the folder that holds graphs/");
+  if (python === undefined) throw new Error("bench step: PEERS_PYTHON names no Python that has torch");
+  const { threads = 1 } = await startEngine(args.engine as Parameters<typeof startEngine>[0], {
+    threads: Number(args.threads),
+  });
+  console.log(`\n${GRAPH}: ${threads} threads`);
+  timeGraphMae("cora", { data: join(data, "graphs"), threads, rawWords: false });
 }
 
-execFileSync(
-  "pnpm",
-  ["exec", "turbo", "run", "build", "--filter=@unmask/image...", "--filter=@unmask/native"],
-  {
-    cwd: fileURLToPath(new URL("..", import.meta.url)),
-    stdio: ["ignore", "ignore", "inherit"],
-  },
-);
-for (const name of args.config.split(",")) await compare(name);
+buildPackages();
+for (const name of args.config.split(","))
+  if (name === GRAPH) await compareGraphs();
+  else await compare(name);

@@ -18,7 +18,7 @@ def read(path):
         (length,) = struct.unpack("<Q", file.read(8))
         header = json.loads(file.read(length))
         data = file.read()
-    kinds = {"F32": torch.float32, "I32": torch.int32}
+    kinds = {"F32": torch.float32, "I32": torch.int32, "U8": torch.uint8}
     tensors = {}
     for name, entry in header.items():
         if name == "__metadata__":
@@ -96,4 +96,5 @@ def main():
     print(json.dumps({"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}), flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

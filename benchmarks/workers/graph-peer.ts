@@ -40,7 +40,7 @@ export function comparePeer(
   set: "cora" | "citeseer",
   graph: Graph,
   weightDecay: number,
-  options: BenchOptions,
+  options: Pick<BenchOptions, "data" | "threads">,
 ): void {
   const [ours, theirs]: [Timing[], Timing[]] = [[], []];
   for (let round = 0; round < ROUNDS; round++) {

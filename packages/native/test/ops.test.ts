@@ -40,7 +40,8 @@ describe("fused kernels agree with their compositions", () => {
         activation,
         fc.boolean(),
         fc.boolean(),
-        (r, i, o, f, b, res) =>
+        fc.boolean(),
+        (r, i, o, f, b, res, slope) =>
           agree(
             "UnmaskLinear",
             {
@@ -49,14 +50,14 @@ describe("fused kernels agree with their compositions", () => {
               bias: b ? sample([o]) : undefined,
               residual: res ? sample([r, o]) : undefined,
             },
-            { activation: f },
+            { activation: f, slope },
           ),
       ),
     );
     agree(
       "UnmaskLinear",
       { x: sample([130, 500]), weight: sample([40, 500], 0.05), residual: sample([130, 40]) },
-      { activation: "gelu" },
+      { activation: "gelu", slope: true },
     );
   });
 

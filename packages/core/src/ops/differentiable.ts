@@ -12,16 +12,20 @@ interface Forward<K extends string, S extends string> {
   readonly gradient: (dy: tf.Tensor, saved: Present<S>) => Present<K>;
 }
 
-/** An input that is undefined is absent: `forward` does not see it and gives it no gradient. */
+/**
+ * An input that is undefined is absent: `forward` does not see it and gives it no gradient.
+ * @param forward `taped` says whether a gradient may be asked for: what only that reads need not be computed otherwise
+ */
 export function differentiable<I extends Inputs, S extends string>(
   inputs: I,
-  forward: (inputs: I) => Forward<Extract<keyof I, string>, S>,
+  forward: (inputs: I, taped: boolean) => Forward<Extract<keyof I, string>, S>,
 ): tf.Tensor {
+  const taped = tf.engine().isTapeOn();
   const names = Object.keys(inputs).filter((name) => inputs[name] !== undefined);
   const op = tf.customGrad((...args) => {
     const save = args.pop() as tf.GradSaveFunc;
     const given = Object.fromEntries(names.map((name, i) => [name, args[i]]));
-    const { value, saved, gradient } = forward(given as unknown as I);
+    const { value, saved, gradient } = forward(given as unknown as I, taped);
     const kept = (Object.entries(saved) as [S, tf.Tensor | undefined][]).filter(([, x]) => x !== undefined);
     save(kept.map(([, x]) => x!));
     return {

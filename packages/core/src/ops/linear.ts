@@ -10,17 +10,18 @@ type LinearInputs = { x: tf.Tensor; weight: tf.Tensor; bias?: tf.Tensor; residua
 
 /**
  * `UnmaskLinear`: y = f(x W^T + b) + residual.
- * inputs x [R, I], weight [O, I], bias? [O], residual? [R, O]; attrs activation;
- * outputs [y [R, O]] when activation is "none", else [y, slope [R, O]] with slope = f' before the residual.
+ * inputs x [R, I], weight [O, I], bias? [O], residual? [R, O]; attrs activation, slope;
+ * outputs [y [R, O]], and with `slope` and an activation that is not "none" slope [R, O] = f' before the residual.
  */
-export const linearKernel = kernel<LinearInputs, { activation: Activation }>(
+export const linearKernel = kernel<LinearInputs, { activation: Activation; slope: boolean }>(
   "UnmaskLinear",
-  ({ x, weight, bias, residual }, { activation }) => {
+  ({ x, weight, bias, residual }, { activation, slope: wanted }) => {
     let y: tf.Tensor = tf.matMul(x as tf.Tensor2D, weight as tf.Tensor2D, false, true);
     if (bias !== undefined) y = tf.add(y, bias);
     if (activation === "none") return [residual === undefined ? y : tf.add(y, residual)];
     const [value, slope] = activationKernel({ x: y }, { activation });
-    return [residual === undefined ? value! : tf.add(value!, residual), slope!];
+    const sum = residual === undefined ? value! : tf.add(value!, residual);
+    return wanted ? [sum, slope!] : [sum];
   },
 );
 
@@ -101,10 +102,13 @@ export function linear(
     ...{ weight, bias, residual: residual?.reshape([rows, out]) },
     ...{ normWeight: norm?.weight, normBias: norm?.bias },
   };
-  return differentiable(inputs, (given) => {
+  return differentiable(inputs, (given, taped) => {
     const { x = flat, weight, bias, residual, normWeight, normBias } = given;
     const normed = normalise(x, norm && { weight: normWeight, bias: normBias, epsilon: norm.epsilon });
-    const [value, slope] = linearKernel({ x: normed.y, weight, bias, residual }, { activation });
+    const [value, slope] = linearKernel(
+      { x: normed.y, weight, bias, residual },
+      { activation, slope: taped },
+    );
     const { mean, rstd } = normed;
     return {
       value: value!,

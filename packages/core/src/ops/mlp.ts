@@ -49,12 +49,16 @@ export function mlp(x: tf.Tensor, first: Affine, second: Affine, options: MlpOpt
     residual: onto === "residual" ? residual?.reshape([rows, out]) : undefined,
     ...{ normWeight: norm?.weight, normBias: norm?.bias },
   };
-  return differentiable(inputs, ({ x, weight1, bias1, weight2, bias2, residual, normWeight, normBias }) => {
+  return differentiable(inputs, (given, taped) => {
+    const { x, weight1, bias1, weight2, bias2, residual, normWeight, normBias } = given;
     const { y, mean, rstd } = normalise(x, norm && { ...norm, weight: normWeight, bias: normBias });
-    const [hidden, slope] = linearKernel({ x: y, weight: weight1, bias: bias1 }, { activation });
+    const [hidden, slope] = linearKernel(
+      { x: y, weight: weight1, bias: bias1 },
+      { activation, slope: taped },
+    );
     const [value] = linearKernel(
       { x: hidden!, weight: weight2, bias: bias2, residual: onto === "x" ? x : residual },
-      { activation: "none" },
+      { activation: "none", slope: false },
     );
     return {
       value: value!,

@@ -50,13 +50,16 @@ export function selfAttentionLayer(
   return differentiable(inputs, (given) => {
     const { x, weight1, bias1, weight2, bias2, residual, normWeight, normBias, bias } = given;
     const { y, mean, rstd } = normalise(x, norm && { ...norm, weight: normWeight, bias: normBias });
-    const [projected] = linearKernel({ x: y, weight: weight1, bias: bias1 }, { activation: "none" });
+    const [projected] = linearKernel(
+      { x: y, weight: weight1, bias: bias1 },
+      { activation: "none", slope: false },
+    );
     const qkv = projected!.reshape([batch, tokens, triple]);
     const [attended, lse] = selfAttentionKernel({ qkv, bias }, { heads, scale });
     const flat = attended!.reshape([rows, triple / 3]);
     const [value] = linearKernel(
       { x: flat, weight: weight2, bias: bias2, residual: onto === "x" ? x : residual },
-      { activation: "none" },
+      { activation: "none", slope: false },
     );
     return {
       value: value!,

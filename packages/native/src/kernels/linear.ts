@@ -24,7 +24,7 @@ export const linearKernels: Kernels = {
       `UnmaskLinear: x [${x!.shape}], weight [${weight!.shape}], bias [${bias?.shape}] and residual [${residual?.shape}] do not fit`,
     );
     const y = backend.create([rows, out]);
-    const slope = activation === 0 ? undefined : backend.create([rows, out]);
+    const slope = activation === 0 || !call.attrs.slope ? undefined : backend.create([rows, out]);
     product(backend, backend.floats(x!), false, backend.floats(weight!), true, y.array, [rows, out, width], {
       bias: optional(call, bias),
       activation,
