@@ -45,10 +45,11 @@ export function reconstruction(
   const whole = (tokens: tf.Tensor) => unpatchify(tokens, grid, patchSize) as tf.Tensor4D;
   const energies = (tokens: tf.Tensor) => tf.add(tf.mul(whole(tokens), 2 * std), mean) as tf.Tensor4D;
 
-  const flags = tf.tensor3d(maskedFlags(mask), [mask.batch, mask.tokens, 1]);
+  const masked = maskedFlags(mask);
+  const flags = tf.tensor3d(masked, [mask.batch, mask.tokens, 1]);
   const hidden = tf.mul(tf.onesLike(patches), flags);
   const values = normalised
-    ? addPatchStatistics(prediction, { patches, mask, grid, source: denormalise })
+    ? addPatchStatistics(prediction, { patches, hidden: masked, grid, source: denormalise })
     : prediction;
   const { inputSize: size, channels, sampleRate, frameLength, frameShift, window } = config;
   const { lowFrequency, highFrequency } = config;

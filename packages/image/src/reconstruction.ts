@@ -46,7 +46,8 @@ export function reconstruction(
       tf.tensor1d(mean),
     ) as tf.Tensor4D;
 
-  const hidden = tf.tensor3d(maskedFlags(mask), [mask.batch, mask.tokens, 1]);
+  const flags = maskedFlags(mask);
+  const hidden = tf.tensor3d(flags, [mask.batch, mask.tokens, 1]);
   const mix = (atHidden: tf.Tensor, elsewhere: tf.Tensor) =>
     tf.add(tf.mul(atHidden, hidden), tf.mul(elsewhere, tf.sub(1, hidden))) as tf.Tensor3D;
 
@@ -56,7 +57,7 @@ export function reconstruction(
       ? { groups: config.channels, divisor: size, deviation: (v: tf.Tensor) => tf.sqrt(tf.add(v, 1e-5)) }
       : {};
   const values = normalised
-    ? addPatchStatistics(prediction, { patches, mask, grid, source: denormalise, ...form })
+    ? addPatchStatistics(prediction, { patches, hidden: flags, grid, source: denormalise, ...form })
     : prediction;
   const gray = tf.fill(config.imageSize.concat(config.channels) as number[], 0.5);
   const shown = unpatchify(

@@ -13,6 +13,7 @@ import {
   patchGrid,
   patchify,
   type Random,
+  type ReconstructOptions,
   restoreRows,
   tokenMse,
   zeros,
@@ -21,7 +22,12 @@ import { type ArrayBatch, type ArrayModalities, modalityVectors, withPlaces } fr
 import { type ArrayModality, patchValues } from "./array-modality.js";
 import { type ByModality, mapModalities } from "./by-modality.js";
 import { applyStack, type FusionParams, initStack, jointly, type StackOptions } from "./fusion.js";
-import { type MultimodalReconstruction, partPictures, withTrueStatistics } from "./part-pictures.js";
+import {
+  denormalised,
+  type MultimodalReconstruction,
+  partPictures,
+  statisticsNote,
+} from "./part-pictures.js";
 
 export interface ArrayDecoderParams {
   readonly decoder_embed: ByModality<LinearParams>;
@@ -165,21 +171,21 @@ export function arrayPictures(
   modalities: ArrayModalities,
   predictions: ByModality<tf.Tensor>,
   batch: ArrayBatch,
-  options: ScoreOptions = {},
+  { standardise = false, ...scoring }: ScoreOptions = {},
+  options?: ReconstructOptions,
 ): MultimodalReconstruction {
   const parts = mapModalities(modalities, ({ size, patch }, name) => {
     const patches = patchify(batch.inputs[name]!, patch);
-    const values = options.standardise ? withTrueStatistics(predictions[name]!, patches) : predictions[name]!;
+    const grid = patchGrid(size, patch);
+    const scored = scoredPlaces(batch, name, scoring);
+    const hidden = scoring.inpainting ? scored.map(() => 1) : scored; // of the one inpainted nothing was seen
+    const values = standardise
+      ? denormalised(predictions[name]!, { patches, hidden, grid }, options)
+      : predictions[name]!;
     const { batch: samples, tokens }: Mask = batch.masks[name]!;
-    const hidden = tf.tensor3d(scoredPlaces(batch, name, options), [samples, tokens, 1]);
-    return partPictures(patches, values, hidden, patchGrid(size, patch), patch);
+    return partPictures(patches, values, tf.tensor3d(scored, [samples, tokens, 1]), grid, patch);
   });
-  return {
-    parts,
-    note: options.standardise
-      ? "mean and deviation of hidden patches taken from the truth"
-      : "predicted values",
-  };
+  return { parts, note: statisticsNote(standardise, options) };
 }
 
 /** Tokens, then mask tokens up to `length`. */

@@ -12,17 +12,23 @@ import {
   type LayerNormParams,
   type LinearParams,
   type Mask,
+  maskedFlags,
   type PatchEmbedParams,
   parameter,
   patchGrid,
   patchify,
   type Random,
-  takeRows,
+  type ReconstructOptions,
   truncatedNormal,
   uniform,
 } from "@unmask/core";
-import { type ClipColours, clipColours, decoderInput, inPlace, withChannelStatistics } from "./clips.js";
-import { type MultimodalReconstruction, partPictures } from "./part-pictures.js";
+import { type ClipColours, clipColours, decoderInput, inPlace } from "./clips.js";
+import {
+  denormalised,
+  type MultimodalReconstruction,
+  partPictures,
+  statisticsNote,
+} from "./part-pictures.js";
 
 export interface ClipDecoderParams {
   /** Without a bias. */
@@ -103,16 +109,17 @@ export function clipReconstruction(
   clips: tf.Tensor5D,
   prediction: tf.Tensor,
   mask: Mask,
+  options?: ReconstructOptions,
 ): MultimodalReconstruction {
-  const { size, patch } = config.video;
-  const patches = patchify(clipColours(config, clips), patch);
-  const hidden = config.normaliseTarget
-    ? withChannelStatistics(prediction, takeRows(patches, mask.masked), 3)
-    : prediction;
+  const { normaliseTarget, video } = config;
+  const grid = patchGrid(video.size, video.patch);
+  const patches = patchify(clipColours(config, clips), video.patch);
+  const placed = inPlace(prediction, mask);
+  const values = normaliseTarget
+    ? denormalised(placed, { patches, hidden: maskedFlags(mask), grid, channels: 3 }, options)
+    : placed;
   return {
-    parts: { video: partPictures(patches, inPlace(hidden, mask), mask, patchGrid(size, patch), patch) },
-    note: config.normaliseTarget
-      ? "hidden cubes as predicted, with the truth's mean and deviation"
-      : "hidden cubes as predicted",
+    parts: { video: partPictures(patches, values, mask, grid, video.patch) },
+    note: statisticsNote(normaliseTarget, options),
   };
 }

@@ -50,16 +50,6 @@ export function cubeTarget(colours: ClipColours, cubes: tf.Tensor3D, normalised:
   return (normalised ? normaliseChannels(shown, 3) : shown) as tf.Tensor3D;
 }
 
-/** The inverse of `normaliseChannels` with the truth's own statistics: [B, N, P] */
-export function withChannelStatistics(values: tf.Tensor, truth: tf.Tensor, channels: number): tf.Tensor {
-  const [batch, tokens, width] = truth.shape as [number, number, number];
-  const places = width / channels;
-  const split = (x: tf.Tensor) => x.reshape([batch, tokens, places, channels]);
-  const { mean, variance } = tf.moments(split(truth), 2, true);
-  const deviation = tf.sqrt(tf.mul(variance, places / (places - 1)));
-  return tf.add(tf.mul(split(values), tf.add(deviation, 1e-6)), mean).reshape(truth.shape);
-}
-
 /** Patches to tokens with their positions, the visible ones where there is a mask: [B, N, P] -> [B, K, D] */
 export function embedPlaced(params: PatchEmbedParams, patches: tf.Tensor3D, mask?: Mask): tf.Tensor3D {
   const tokens = applyPatchEmbed(params, mask === undefined ? patches : takeRows(patches, mask.keep));

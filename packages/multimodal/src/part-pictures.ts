@@ -1,6 +1,12 @@
 /** What reconstructions of any modality are looked at as. */
 import * as tf from "@tensorflow/tfjs";
-import { type Mask, maskedFlags, unpatchify } from "@unmask/core";
+import {
+  addPatchStatistics,
+  type Mask,
+  maskedFlags,
+  type ReconstructOptions,
+  unpatchify,
+} from "@unmask/core";
 
 /** One modality, [B, ...size, channels]. */
 export interface PartPictures {
@@ -42,12 +48,33 @@ export function partPictures(
   };
 }
 
-/**
- * Normalised predictions with each patch's own mean and deviation put back: more than a model knows, and said so under
- * the picture.
- */
-export function withTrueStatistics(prediction: tf.Tensor, patches: tf.Tensor): tf.Tensor {
-  const size = patches.shape.at(-1)!;
-  const { mean, variance } = tf.moments(patches, -1, true);
-  return tf.add(tf.mul(prediction, tf.sqrt(tf.add(tf.mul(variance, size / (size - 1)), 1e-6))), mean);
+interface Normalised {
+  /** The truth in the units the target was normalised in. [B, N, P] */
+  readonly patches: tf.Tensor3D;
+  /** [B * N]: 1 where a patch is hidden */
+  readonly hidden: Float32Array;
+  readonly grid: readonly number[];
+  /** Statistics were taken out of each of these channels, as `normaliseChannels` does; else of a patch's values together. */
+  readonly channels?: number;
 }
+
+/** Predictions at every place with mean and deviation put back, which do not show more than the model knows unless asked to. */
+export function denormalised(
+  prediction: tf.Tensor,
+  { channels, ...places }: Normalised,
+  { denormalise = "visible" }: ReconstructOptions = {},
+): tf.Tensor3D {
+  const form =
+    channels === undefined
+      ? {}
+      : { groups: channels, deviation: (variance: tf.Tensor) => tf.add(tf.sqrt(variance), 1e-6) };
+  return addPatchStatistics(prediction, { ...places, ...form, source: denormalise });
+}
+
+/** What goes under a picture of {@link denormalised} values, and of others. */
+export const statisticsNote = (normalised: boolean, { denormalise }: ReconstructOptions = {}): string =>
+  !normalised
+    ? "predicted values"
+    : denormalise === "truth"
+      ? "mean and deviation of hidden patches taken from the truth"
+      : "mean and deviation of hidden patches estimated from visible ones, from the truth where none is visible";

@@ -58,14 +58,21 @@ export function videoReconstruction(
 ): VideoReconstruction {
   const grid = cubeGrid("video reconstruction", config);
   const pixels = cubePixels(config, cubes);
-  const hidden = tf.tensor3d(maskedFlags(mask), [mask.batch, mask.tokens, 1]);
+  const flags = maskedFlags(mask);
+  const hidden = tf.tensor3d(flags, [mask.batch, mask.tokens, 1]);
   const mix = (atHidden: tf.Tensor, elsewhere: tf.Tensor) =>
     tf.add(tf.mul(atHidden, hidden), tf.mul(elsewhere, tf.sub(1, hidden))) as tf.Tensor3D;
   const clip = (tokens: tf.Tensor3D) => unpatchify(tokens, grid, cubeOf(config)) as tf.Tensor5D;
 
   const placed = restoreRows(prediction, tf.zeros([prediction.shape[2]]), swapped(mask)); // [B, N, P]
   const values = config.normalisePixels
-    ? addPatchStatistics(placed, { patches: pixels, mask, grid, source: denormalise, ...formOf(config) })
+    ? addPatchStatistics(placed, {
+        patches: pixels,
+        hidden: flags,
+        grid,
+        source: denormalise,
+        ...formOf(config),
+      })
     : placed;
   return {
     original: clip(pixels),

@@ -1,12 +1,12 @@
 /** From predictions of normalised targets back to values, without showing more than the model knows. */
 import * as tf from "@tensorflow/tfjs";
-import type { Mask } from "../masking/mask.js";
 
 /** Where the patches are and how mean and deviation were taken out of them. */
 export interface PatchStatistics {
   /** The patches themselves. [B, N, P] */
   readonly patches: tf.Tensor3D;
-  readonly mask: Mask;
+  /** [B * N]: 1 where a patch is hidden, as `maskedFlags` gives it. */
+  readonly hidden: Float32Array;
   /** Patches along each axis; their product is N. */
   readonly grid: readonly number[];
   /** How many statistics a patch has: 1, the default, or one for each channel. */
@@ -15,7 +15,7 @@ export interface PatchStatistics {
   readonly divisor?: number;
   /** Deviation of a variance; that of `normaliseJoint` by default. */
   readonly deviation?: (variance: tf.Tensor) => tf.Tensor;
-  /** The true statistics of hidden patches, or an estimate from the visible ones near by. */
+  /** The true statistics of hidden patches, or an estimate from the visible ones near by; the truth where a sample has none. */
   readonly source: "visible" | "truth";
 }
 
@@ -24,7 +24,7 @@ const jointDeviation = (variance: tf.Tensor): tf.Tensor => tf.sqrt(tf.add(varian
 /** Predictions at every place times deviation plus mean of each patch: [B, N, P] -> [B, N, P] */
 export function addPatchStatistics(
   prediction: tf.Tensor,
-  { patches, mask, grid, groups = 1, divisor, deviation = jointDeviation, source }: PatchStatistics,
+  { patches, hidden, grid, groups = 1, divisor, deviation = jointDeviation, source }: PatchStatistics,
 ): tf.Tensor3D {
   const [batch, tokens, width] = patches.shape;
   const size = width / groups;
@@ -34,20 +34,24 @@ export function addPatchStatistics(
   const squares = tf.sum(tf.square(tf.sub(values, mean.expandDims(2))), 2);
   const std = deviation(tf.div(squares, divisor ?? size - 1));
   const near =
-    source === "visible" ? tf.tensor3d(visibleWeights(mask, grid), [batch, tokens, tokens]) : undefined;
+    source === "visible"
+      ? tf.tensor3d(visibleWeights(hidden, grid, batch), [batch, tokens, tokens])
+      : undefined;
   const known = (statistic: tf.Tensor) =>
     (near === undefined ? statistic : tf.matMul(near, statistic)).expandDims(2); // [B, N, 1, groups]
   return tf.add(tf.mul(grouped(prediction), known(std)), known(mean)).reshape(patches.shape);
 }
 
 /** [B, N, N]: a visible patch counts itself; a hidden one the visible patches by inverse fourth power of distance. */
-function visibleWeights({ batch, tokens, kept, keep, restore }: Mask, grid: readonly number[]): Float32Array {
+function visibleWeights(hidden: Float32Array, grid: readonly number[], batch: number): Float32Array {
+  const tokens = hidden.length / batch;
   const weights = new Float32Array(batch * tokens * tokens);
   for (let b = 0; b < batch; b++) {
-    const visible = keep.subarray(b * kept, (b + 1) * kept);
+    const flags = hidden.subarray(b * tokens, (b + 1) * tokens);
+    const visible = Int32Array.from(flags.keys()).filter((i) => flags[i] === 0);
     for (let i = 0; i < tokens; i++) {
       const row = weights.subarray((b * tokens + i) * tokens, (b * tokens + i + 1) * tokens);
-      if (restore[b * tokens + i]! < kept) {
+      if (flags[i] === 0 || visible.length === 0) {
         row[i] = 1;
         continue;
       }

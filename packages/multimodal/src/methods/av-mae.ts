@@ -15,7 +15,7 @@
  * in gray. Departures: a sample may lack modalities, which then are neither attended to nor scored.
  */
 import type * as tf from "@tensorflow/tfjs";
-import { type EncodeOptions, expect, type Method, type Random } from "@unmask/core";
+import { type EncodeOptions, expect, type Method, type Random, type ReconstructOptions } from "@unmask/core";
 import { z } from "zod";
 import {
   type ArrayDecoderParams,
@@ -165,8 +165,13 @@ function encode(
   return arrayFeatures(params, config.modalities, samples, fuseOptions(config), pool);
 }
 
-function reconstruct(params: AvMaeParams, config: AvMaeConfig, batch: ArrayBatch): MultimodalReconstruction {
-  return arrayPictures(config.modalities, avMaePredict(params, config, batch), batch, config);
+function reconstruct(
+  params: AvMaeParams,
+  config: AvMaeConfig,
+  batch: ArrayBatch,
+  options?: ReconstructOptions,
+): MultimodalReconstruction {
+  return arrayPictures(config.modalities, avMaePredict(params, config, batch), batch, config, options);
 }
 
 export const avMae = {

@@ -38,6 +38,7 @@ import {
   patchGrid,
   patchify,
   type Random,
+  type ReconstructOptions,
   scoreMask,
   type Teachers,
   takeRows,
@@ -292,8 +293,9 @@ const reconstruct = (
   params: CaptionGuidedParams,
   config: CaptionGuidedConfig,
   { video, mask }: CaptionGuidedBatch,
+  options?: ReconstructOptions,
 ): MultimodalReconstruction =>
-  clipReconstruction(config, video, predict(params, config, video, mask).prediction, mask);
+  clipReconstruction(config, video, predict(params, config, video, mask).prediction, mask, options);
 
 export const captionGuidedMae = {
   id: "caption-guided-mae",

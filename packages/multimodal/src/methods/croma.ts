@@ -31,6 +31,7 @@ import {
   l2Normalise,
   type Mask,
   type Method,
+  maskedFlags,
   maskedMean,
   normal,
   normaliseJoint,
@@ -38,6 +39,7 @@ import {
   patchGrid,
   patchify,
   type Random,
+  type ReconstructOptions,
   randomMask,
   restoreRows,
   sinCos2d,
@@ -59,7 +61,12 @@ import {
 import { count, ratio, sizeSchema } from "../config.js";
 import { distanceBias } from "../distance-bias.js";
 import { encodeByPresence } from "../encode-by-presence.js";
-import { type MultimodalReconstruction, partPictures, withTrueStatistics } from "../part-pictures.js";
+import {
+  denormalised,
+  type MultimodalReconstruction,
+  partPictures,
+  statisticsNote,
+} from "../part-pictures.js";
 import { type AlignedSample, stackParts } from "../sample.js";
 import { initTorchLinear } from "../torch-linear.js";
 
@@ -364,23 +371,32 @@ function encode(
   });
 }
 
-function reconstruct(params: CromaParams, config: CromaConfig, batch: CromaBatch): MultimodalReconstruction {
+/** Statistics are those of a place of both sensors, so only a place that both see tells them. */
+function reconstruct(
+  params: CromaParams,
+  config: CromaConfig,
+  batch: CromaBatch,
+  options?: ReconstructOptions,
+): MultimodalReconstruction {
+  const { opticalMask, radarMask } = batch;
   const { opticalBands, radarBands, patchSize } = config;
   const { joint } = cromaEncode(params, config, batch);
   const prediction = cromaDecode(params, config, joint, batch.radarMask);
-  const truth = tf.concat([cutPatches(config, batch.optical), cutPatches(config, batch.radar)], 2);
-  const values = withTrueStatistics(prediction, truth);
+  const patches = tf.concat([cutPatches(config, batch.optical), cutPatches(config, batch.radar)], 2);
   const grid = cromaGrid(config, config.imageSize);
+  const radarHidden = maskedFlags(radarMask);
+  const hidden = maskedFlags(opticalMask).map((flag, i) => Math.max(flag, radarHidden[i]!));
+  const values = denormalised(prediction, { patches, hidden, grid }, options);
   const part = (bands: number, start: number, mask: Mask) => {
     const of = (x: tf.Tensor) => bandsLast(x.slice([0, 0, start], [-1, -1, bands * patchSize ** 2]), bands);
-    return partPictures(of(truth), of(values), mask, grid, [patchSize, patchSize]);
+    return partPictures(of(patches), of(values), mask, grid, [patchSize, patchSize]);
   };
   return {
     parts: {
-      optical: part(opticalBands, 0, batch.opticalMask),
-      radar: part(radarBands, opticalBands * patchSize ** 2, batch.radarMask),
+      optical: part(opticalBands, 0, opticalMask),
+      radar: part(radarBands, opticalBands * patchSize ** 2, radarMask),
     },
-    note: "brightness and contrast of hidden patches taken from the truth",
+    note: statisticsNote(true, options),
   };
 }
 

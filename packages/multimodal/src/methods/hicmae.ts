@@ -34,6 +34,7 @@ import {
   linear,
   type Mask,
   type Method,
+  maskedFlags,
   mse,
   normaliseChannels,
   type PatchEmbedParams,
@@ -41,6 +42,7 @@ import {
   patchGrid,
   patchify,
   type Random,
+  type ReconstructOptions,
   randomMask,
   takeRows,
   truncatedNormal,
@@ -57,11 +59,15 @@ import {
   downPlaced,
   embedPlaced,
   inPlace,
-  withChannelStatistics,
 } from "../clips.js";
 import { count, ratio } from "../config.js";
 import { encodeByPresence } from "../encode-by-presence.js";
-import { type MultimodalReconstruction, partPictures } from "../part-pictures.js";
+import {
+  denormalised,
+  type MultimodalReconstruction,
+  partPictures,
+  statisticsNote,
+} from "../part-pictures.js";
 import { type AlignedSample, stackParts } from "../sample.js";
 
 export interface HicmaeConfig {
@@ -505,44 +511,46 @@ function reconstruct(
   params: HicmaeParams,
   config: HicmaeConfig,
   batch: HicmaeBatch,
+  options?: ReconstructOptions,
 ): MultimodalReconstruction {
+  const { normaliseVideo, normaliseAudio } = config;
   const { video, audio } = predict(params, config, batch);
   const part = (
-    input: tf.Tensor,
+    patches: tf.Tensor3D,
     { size, patch }: { size: readonly number[]; patch: readonly number[] },
     mask: Mask,
-    stream: Stream,
-    undo: (prediction: tf.Tensor, truth: tf.Tensor) => tf.Tensor,
+    prediction: tf.Tensor,
+    { normalised, channels }: { normalised: boolean; channels: number },
   ) => {
-    const patches = patchify(input, patch);
-    const placed = inPlace(undo(stream.prediction, takeRows(patches, mask.masked)), mask);
-    return partPictures(patches, placed, mask, patchGrid(size, patch), patch);
+    const grid = patchGrid(size, patch);
+    const placed = inPlace(prediction, mask);
+    const values = normalised
+      ? denormalised(placed, { patches, hidden: maskedFlags(mask), grid, channels }, options)
+      : placed;
+    return partPictures(patches, values, mask, grid, patch);
   };
-  const shown = clipColours(config, batch.video);
+  const cubes = patchify(clipColours(config, batch.video), config.video.patch);
+  const bands = patchify(batch.audio, config.audio.patch);
   return {
     parts: {
-      video: part(shown, config.video, batch.videoMask, video, (prediction, truth) =>
-        undoVideo(config, prediction, truth),
-      ),
-      audio: part(batch.audio, config.audio, batch.audioMask, audio, (prediction, truth) =>
-        config.normaliseAudio ? withChannelStatistics(prediction, truth, 1) : prediction,
-      ),
+      video: part(cubes, config.video, batch.videoMask, withoutDifference(config, video.prediction), {
+        normalised: normaliseVideo,
+        channels: 3,
+      }),
+      audio: part(bands, config.audio, batch.audioMask, audio.prediction, {
+        normalised: normaliseAudio,
+        channels: 1,
+      }),
     },
-    note: "hidden tokens as predicted, with the truth's mean and deviation where targets are normalised",
+    note: statisticsNote(normaliseVideo || normaliseAudio, options),
   };
 }
 
-function undoVideo(
-  { normaliseVideo, frameDifference }: HicmaeConfig,
-  prediction: tf.Tensor,
-  truth: tf.Tensor,
-): tf.Tensor {
-  let values = prediction;
-  if (frameDifference) {
-    const [first, difference] = tf.split(prediction, 2, 2) as [tf.Tensor, tf.Tensor];
-    values = tf.concat([first, tf.add(first, difference)], 2);
-  }
-  return normaliseVideo ? withChannelStatistics(values, truth, 3) : values;
+/** Two frames again, where the second was predicted as its difference from the first. */
+function withoutDifference({ frameDifference }: HicmaeConfig, prediction: tf.Tensor): tf.Tensor {
+  if (!frameDifference) return prediction;
+  const [first, difference] = tf.split(prediction, 2, 2) as [tf.Tensor, tf.Tensor];
+  return tf.concat([first, tf.add(first, difference)], 2);
 }
 
 export const hicmae = {

@@ -34,6 +34,7 @@ import {
   normaliseJoint,
   patchify,
   type Random,
+  type ReconstructOptions,
   tokenMse,
 } from "@unmask/core";
 import { z } from "zod";
@@ -320,8 +321,14 @@ export const mavil = {
     return mavilLoss(params, config, batch, targets);
   },
   encode: encodeMavil,
-  reconstruct(params, config, batch) {
+  reconstruct(params, config, batch, options?: ReconstructOptions) {
     const alone = encodeAlone(params, config, batch, batch.masks);
-    return arrayPictures(config.modalities, decodeFused(params, config, alone, batch), batch, config);
+    return arrayPictures(
+      config.modalities,
+      decodeFused(params, config, alone, batch),
+      batch,
+      config,
+      options,
+    );
   },
 } satisfies Method<MavilConfig, AlignedSample, MavilBatch, MavilParams, MultimodalReconstruction>;

@@ -32,6 +32,7 @@ import {
   patchGrid,
   patchify,
   type Random,
+  type ReconstructOptions,
   takeRows,
   tokenL1,
   tokenMse,
@@ -51,7 +52,12 @@ import {
   type OutputAdapterParams,
   tablePositions,
 } from "../output-adapter.js";
-import { type MultimodalReconstruction, partPictures, withTrueStatistics } from "../part-pictures.js";
+import {
+  denormalised,
+  type MultimodalReconstruction,
+  partPictures,
+  statisticsNote,
+} from "../part-pictures.js";
 import { type AlignedSample, presence, stackParts } from "../sample.js";
 
 export interface MultiMaeConfig {
@@ -313,9 +319,11 @@ function reconstruct(
   params: MultiMaeParams,
   config: MultiMaeConfig,
   batch: MultiMaeBatch,
+  options?: ReconstructOptions,
 ): MultimodalReconstruction {
-  const { tokens, spans } = multiMaeTokens(params, config, batch.images);
-  const latent = multiMaeEncode(params, config, takeRows(tokens, batch.mask.keep));
+  const { tokens: all, spans } = multiMaeTokens(params, config, batch.images);
+  const latent = multiMaeEncode(params, config, takeRows(all, batch.mask.keep));
+  const { batch: samples, tokens } = batch.mask;
   const grid = multiMaeGrid(config);
   const shown = (x: tf.Tensor) => tf.div(tf.add(x, 1), 2); // back to 0-1
   const flags = maskedFlags(batch.mask);
@@ -324,15 +332,19 @@ function reconstruct(
     const { start, length } = spans[task]!;
     const patches = patchify(batch.images[task]!, config.patchSize);
     const predicted = multiMaeDecode(params, config, name, latent, batch.mask, spans);
-    const values = isNormalised(config, name) ? withTrueStatistics(predicted, patches) : predicted;
-    const hidden = tf
-      .tensor3d(flags, [batch.mask.batch, batch.mask.tokens, 1])
-      .slice([0, start, 0], [-1, length, -1]);
-    return [name, partPictures(shown(patches), shown(values), hidden, grid, config.patchSize)] as const;
+    const hidden = flags.filter((_, i) => i % tokens >= start && i % tokens < start + length);
+    const values = isNormalised(config, name)
+      ? denormalised(predicted, { patches, hidden, grid }, options)
+      : predicted;
+    const places = tf.tensor3d(hidden, [samples, length, 1]);
+    return [name, partPictures(shown(patches), shown(values), places, grid, config.patchSize)] as const;
   });
   return {
     parts: Object.fromEntries(parts),
-    note: "norm_ outputs with brightness and contrast of hidden patches taken from the truth",
+    note: statisticsNote(
+      config.outputs.some((name) => isNormalised(config, name)),
+      options,
+    ),
   };
 }
 

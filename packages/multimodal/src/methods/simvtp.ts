@@ -35,6 +35,7 @@ import {
   patchGrid,
   patchify,
   type Random,
+  type ReconstructOptions,
   takeRows,
   tubeMask,
 } from "@unmask/core";
@@ -262,9 +263,10 @@ function reconstruct(
   params: SimvtpParams,
   config: SimvtpConfig,
   batch: SimvtpBatch,
+  options?: ReconstructOptions,
 ): MultimodalReconstruction {
   const { mask, video } = batch;
-  return clipReconstruction(config, video, predict(params, config, batch).prediction, mask);
+  return clipReconstruction(config, video, predict(params, config, batch).prediction, mask, options);
 }
 
 export const simvtp = {

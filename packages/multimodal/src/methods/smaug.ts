@@ -34,6 +34,7 @@ import {
   normaliseJoint,
   parameter,
   type Random,
+  type ReconstructOptions,
   randomMask,
   similarityLogits,
   takeRows,
@@ -49,7 +50,12 @@ import {
   type FrameDecoderParams,
   initFrameDecoder,
 } from "../frame-decoder.js";
-import { type MultimodalReconstruction, partPictures, withTrueStatistics } from "../part-pictures.js";
+import {
+  denormalised,
+  type MultimodalReconstruction,
+  partPictures,
+  statisticsNote,
+} from "../part-pictures.js";
 import type { AlignedSample } from "../sample.js";
 import {
   byClip,
@@ -319,29 +325,26 @@ function reconstruct(
   params: SmaugParams,
   config: SmaugConfig,
   { video, mask }: SmaugBatch,
+  options?: ReconstructOptions,
 ): MultimodalReconstruction {
   const { size, patch } = config.video;
+  const grid = frameGrid(config);
+  const hidden = maskedFlags(mask);
   const patches = framePatches(video, config);
   const seen = encodeFrames(params.frames, config, patches, { mask, prune: true });
   const predicted = decodeFrames(params.decoder, config, seen);
-  const values = config.normaliseTarget ? withTrueStatistics(predicted, patches) : predicted;
+  const values = config.normaliseTarget
+    ? denormalised(predicted, { patches, hidden, grid }, options)
+    : predicted;
   const [batch] = video.shape;
   const tokens = size[0] * mask.tokens;
   const colours = (x: tf.Tensor) => clipColours(config, x.reshape([-1, 3])).reshape([batch, tokens, -1]);
-  const flags = tf.tensor3d(maskedFlags(mask), [batch, tokens, 1]);
+  const flags = tf.tensor3d(hidden, [batch, tokens, 1]);
   return {
     parts: {
-      video: partPictures(
-        colours(patches),
-        colours(values),
-        flags,
-        [size[0], ...frameGrid(config)],
-        [1, ...patch],
-      ),
+      video: partPictures(colours(patches), colours(values), flags, [size[0], ...grid], [1, ...patch]),
     },
-    note: config.normaliseTarget
-      ? "hidden patches as predicted, with the truth's mean and deviation"
-      : "hidden patches as predicted",
+    note: statisticsNote(config.normaliseTarget, options),
   };
 }
 
