@@ -21,6 +21,7 @@
       "cpp/kernels/optimizer.cc",
       "cpp/kernels/rate.cc"
     ],
+    "avx512_flags": ["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mfma", "-mprefer-vector-width=512"],
     "sanitize%": "<!(node -p \"process.env.UNMASK_SANITIZE || ''\")"
   },
   "target_defaults": {
@@ -64,7 +65,7 @@
       "sources": ["cpp/addon.cc", "cpp/cpu.cc", "cpp/memory.cc", "cpp/threads.cc"],
       "dependencies": ["baseline"],
       "conditions": [
-        ["target_arch=='x64'", { "dependencies": ["avx2", "avx512"], "defines": ["UNMASK_X64"] }]
+        ["target_arch=='x64'", { "dependencies": ["avx2", "avx512", "avx512_bf16"], "defines": ["UNMASK_X64"] }]
       ]
     }
   ],
@@ -85,9 +86,18 @@
           "type": "static_library",
           "sources": ["<@(kernel_sources)"],
           "defines": ["UNMASK_ISA=avx512", "UNMASK_WIDTH=16", "UNMASK_REGISTERS=32"],
-          "cflags": ["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mfma", "-mprefer-vector-width=512", "-mtune=skylake-avx512"],
-          "xcode_settings": { "OTHER_CPLUSPLUSFLAGS": ["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mfma", "-mprefer-vector-width=512"] },
-          "msvs_settings": { "VCCLCompilerTool": { "AdditionalOptions": ["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mfma", "-mprefer-vector-width=512"] } }
+          "cflags": ["<@(avx512_flags)", "-mtune=skylake-avx512"],
+          "xcode_settings": { "OTHER_CPLUSPLUSFLAGS": ["<@(avx512_flags)"] },
+          "msvs_settings": { "VCCLCompilerTool": { "AdditionalOptions": ["<@(avx512_flags)"] } }
+        },
+        {
+          "target_name": "avx512_bf16",
+          "type": "static_library",
+          "sources": ["<@(kernel_sources)"],
+          "defines": ["UNMASK_ISA=avx512_bf16", "UNMASK_WIDTH=16", "UNMASK_REGISTERS=32", "UNMASK_BF16"],
+          "cflags": ["<@(avx512_flags)", "-mavx512bf16", "-mtune=skylake-avx512"],
+          "xcode_settings": { "OTHER_CPLUSPLUSFLAGS": ["<@(avx512_flags)", "-mavx512bf16"] },
+          "msvs_settings": { "VCCLCompilerTool": { "AdditionalOptions": ["<@(avx512_flags)", "-mavx512bf16"] } }
         }
       ]
     }]

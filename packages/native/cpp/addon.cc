@@ -1,5 +1,6 @@
 // Entry of the addon: picks the instruction set once and exports the kernels that were compiled for it.
 #include <cstdlib>
+#include <cstring>
 #include <thread>
 
 #include "bind.h"
@@ -24,12 +25,16 @@ Exports exports();
 namespace avx512 {
 Exports exports();
 }
+namespace avx512_bf16 {
+Exports exports();
+}
 #endif
 
 namespace {
 
-Exports exports_of(Isa isa) {
+Exports exports_of(Isa isa, [[maybe_unused]] bool bf16) {
 #ifdef UNMASK_X64
+  if (bf16) return avx512_bf16::exports();
   if (isa == Isa::avx512) return avx512::exports();
   if (isa == Isa::avx2) return avx2::exports();
 #endif
@@ -84,13 +89,20 @@ napi_value init(napi_env env, napi_value exported) {
     napi_throw_error(env, nullptr, "@unmask/native: UNMASK_ISA names an instruction set that this machine does not have");
     return nullptr;
   }
+  const char* wanted = getenv("UNMASK_BF16");
+  const bool bf16 = wanted != nullptr && *wanted != '\0' && strcmp(wanted, "0") != 0;
+  if (bf16 && !has_bf16(isa)) {
+    napi_throw_error(env, nullptr, "@unmask/native: UNMASK_BF16 asks for matrix products in bfloat16, which need AVX-512 BF16; "
+                                   "this machine, or what UNMASK_ISA names, does not have it");
+    return nullptr;
+  }
   stay_loaded();
   auto define = [&](const char* name, napi_callback callback) {
     napi_value function;
     napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, nullptr, &function);
     napi_set_named_property(env, exported, name, function);
   };
-  const Exports kernels = exports_of(isa);
+  const Exports kernels = exports_of(isa, bf16);
   for (size_t i = 0; i < kernels.count; i++) define(kernels.list[i].name, kernels.list[i].callback);
   define("buffer", buffer);
   define("threads", entry<threads>);
@@ -101,6 +113,7 @@ napi_value init(napi_env env, napi_value exported) {
     napi_set_named_property(env, exported, key, text);
   };
   name("isa", isa_name(isa));
+  name("products", bf16 ? "bfloat16" : "float32");
   name("interface", kInterface);
   return exported;
 }

@@ -41,4 +41,12 @@ bool choose_isa(const char* forced, Isa* chosen) {
   return false;
 }
 
+bool has_bf16([[maybe_unused]] Isa isa) {
+#ifdef UNMASK_X64
+  return isa == Isa::avx512 && __builtin_cpu_supports("avx512bf16");
+#else
+  return false;
+#endif
+}
+
 }  // namespace unmask

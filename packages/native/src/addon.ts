@@ -14,6 +14,8 @@ type Lines = [Ints, Ints, Floats, Ints, Ints, Floats];
 /** The functions of cpp/kernels/exports.h; an absent tensor is null. */
 export interface Addon {
   readonly isa: string;
+  /** What matrix products are computed in; "bfloat16" where UNMASK_BF16 asked for it. */
+  readonly products: "float32" | "bfloat16";
   /** Which declarations of cpp/kernels/exports.h it was compiled from. */
   readonly interface?: string;
   threads(): number;

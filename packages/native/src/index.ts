@@ -9,12 +9,15 @@ export interface Description {
   readonly threads: number;
   /** "avx512", "avx2", "neon" or "baseline" */
   readonly isa: string;
+  /** What the factors of matrix products are rounded to; sums and everything else are float32. */
+  readonly products: "float32" | "bfloat16";
   readonly version: string;
 }
 
 /** What the engine runs on. */
 export function describe(): Description {
-  return { threads: addon().threads(), isa: addon().isa, version: packageJson.version };
+  const { isa, products, threads } = addon();
+  return { threads: threads(), isa, products, version: packageJson.version };
 }
 
 /** Changes the number of threads; results do not depend on it. */

@@ -14,13 +14,18 @@ import {
 export interface EngineOptions {
   /** Threads of the CPU engines. Default: the variable UNMASK_THREADS, or the engine's own choice. */
   readonly threads?: number;
+  /**
+   * Matrix products of the native engine in bfloat16, summed in float32; needs AVX-512 BF16. Default: whether the
+   * variable UNMASK_BF16 is 1.
+   */
+  readonly bfloat16?: boolean;
   /** In a browser, the folder that serves the `.wasm` files. Default: where the bundle is. */
   readonly wasmPath?: string;
 }
 
 type NativeModule = {
   register(): void | Promise<void>;
-  describe(): { threads: number; isa: string; version: string };
+  describe(): { threads: number; isa: string; products: "float32" | "bfloat16"; version: string };
 };
 type WasmModule = typeof import("@tensorflow/tfjs-backend-wasm");
 
@@ -41,6 +46,7 @@ const native: MakeCandidate = (_, options) => ({
   remedy: "npm install @unmask/native",
   async start() {
     setThreadsVariable("UNMASK_THREADS", options);
+    if (options.bfloat16 !== undefined) process.env.UNMASK_BF16 = options.bfloat16 ? "1" : "0";
     const { register, describe } = await importFromProject<NativeModule>("@unmask/native");
     expect(
       typeof register === "function" && typeof describe === "function",
@@ -48,8 +54,10 @@ const native: MakeCandidate = (_, options) => ({
     );
     await register();
     await activateBackend("native");
-    const { threads, isa, version } = describe();
-    return { backend: "native", version, threads, device: `${(await describeProcessor()).model}, ${isa}` };
+    const { threads, isa, products, version } = describe();
+    const parts = [(await describeProcessor()).model, isa];
+    if (products === "bfloat16") parts.push("products in bfloat16");
+    return { backend: "native", version, threads, device: parts.join(", ") };
   },
 });
 

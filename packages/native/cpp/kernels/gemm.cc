@@ -1,5 +1,6 @@
 // Blocked product after Goto and van de Geijn (doi 10.1145/1356052.1356053): B is packed into panels of kN columns,
-// a register tile of kM x kN accumulates over up to kBlockK rows of a panel. A is read in place.
+// a register tile of kM x kN accumulates over up to kBlockK rows of a panel. A is read in place. In bfloat16 both are
+// packed in pairs along k (pairs.h): a panel then has half as many rows, and A has a copy of the same layout.
 #include "gemm.h"
 
 #include <cstring>
@@ -8,6 +9,7 @@
 #include "../threads.h"
 #include "activation.h"
 #include "exports.h"
+#include "pairs.h"
 #include "simd.h"
 
 namespace unmask::UNMASK_ISA {
@@ -16,7 +18,7 @@ namespace {
 constexpr int kM = kRegisters == 32 ? 12 : 6;  // rows of a tile
 constexpr int kV = 2;                          // vectors across a tile
 constexpr int kN = kV * W;
-constexpr int64_t kBlockK = 384;
+constexpr int64_t kBlockK = 384 * kPair;
 constexpr int64_t kBlockM = 48;                // rows of one task
 constexpr int64_t kPackRows = 32;              // rows of B packed by one task
 constexpr int64_t kShared = 1 << 21;           // floats of packed B at a time
@@ -28,41 +30,46 @@ constexpr int64_t round_up(int64_t x, int64_t multiple) { return (x + multiple -
 
 // ---- packing ----
 
-// Columns [j, j + width) and rows [0, k) of a column-major B as a panel [k][kN], missing columns 0.
+// Columns [j, j + width) and rows [0, k) of a column-major B as a panel [lanes_of(k)][kN], missing columns 0.
 void pack_panel(const Matrix& b, int64_t j, int64_t width, int64_t k, float* panel) {
   for (int v = 0; v < kV; v++) {
     const int64_t columns = width - v * W < W ? width - v * W : W;
     int64_t p = 0;
     if (columns == W) {
       const float* source = b.data + (j + v * W) * b.column;
-      for (; p + W <= k; p += W) {
+      for (; (p + W) * kPair <= k; p += W) {
         vf rows[W];
-        for (int i = 0; i < W; i++) rows[i] = load(source + i * b.column + p);
+        for (int i = 0; i < W; i++) rows[i] = pack_along(source + i * b.column + p * kPair, kPair * W);
         transpose(rows);
         for (int i = 0; i < W; i++) store(panel + (p + i) * kN + v * W, rows[i]);
       }
     }
-    for (; p < k; p++)
-      for (int c = 0; c < W; c++)
-        panel[p * kN + v * W + c] = c < columns ? b.data[p + (j + v * W + c) * b.column] : 0.0f;
+    for (; p < lanes_of(k); p++)
+      for (int c = 0; c < W; c++) {
+        const float* source = b.data + p * kPair + (j + v * W + c) * b.column;
+        panel[p * kN + v * W + c] = c < columns ? pack_one(source, k - p * kPair) : 0.0f;
+      }
   }
 }
 
 // Rows [begin, end) and columns [j, j + columns) of a row-major B, in the order of memory, into panels of k rows.
 void pack_through(const Matrix& b, int64_t j, int64_t columns, int64_t begin, int64_t end, int64_t k, float* panels) {
-  for (int64_t p = begin; p < end; p++) {
+  for (int64_t p = begin; p < end; p += kPair) {
     const float* source = b.data + p * b.row + j;
     for (int64_t c = 0; c < columns; c += kN)
       for (int v = 0; v < kN; v += W) {
         const int64_t left = least(columns - c - v, W);
-        store(panels + c * k + p * kN + v, left > 0 ? load_up_to(source + c + v, left) : vf{});
+        const auto row = [&](int64_t i) UNMASK_LAMBDA {
+          return left > 0 && p + i < end ? load_up_to(source + i * b.row + c + v, left) : vf{};
+        };
+        store(panels + c * lanes_of(k) + p / kPair * kN + v, pack_across(row(0), row(kPair - 1)));
       }
   }
 }
 
 void pack_panels(const Matrix& b, int64_t j, int64_t columns, int64_t k, float* panels) {
   if (b.column == 1) return pack_through(b, j, columns, 0, k, k, panels);
-  for (int64_t i = 0; i < columns; i += kN) pack_panel(b, j + i, least(columns - i, kN), k, panels + i * k);
+  for (int64_t i = 0; i < columns; i += kN) pack_panel(b, j + i, least(columns - i, kN), k, panels + i * lanes_of(k));
 }
 
 // Rows of a column-major A as strips [ceil(rows / kM)][k][kM], missing rows 0.
@@ -70,6 +77,35 @@ void pack_rows(const float* a, int64_t column, int64_t rows, int64_t k, float* s
   for (int64_t p = 0; p < k; p++, a += column, strips += kM)
     for (int64_t r = 0; r < rows; r += kM)
       for (int i = 0; i < kM; i++) strips[r * k + i] = r + i < rows ? a[r + i] : 0.0f;
+}
+
+// Rows of A in pairs: [rows][stride], or of a column-major A [lanes_of(k)][stride].
+void pack_pairs(const Matrix& a, int64_t rows, int64_t k, bool column_major, int64_t stride, float* pairs) {
+  const int64_t lanes = lanes_of(k);
+  if (!column_major) {
+    for (int64_t r = 0; r < rows; r++)
+      for (int64_t p = 0; p < lanes; p += W)
+        store_up_to(pairs + r * stride + p, pack_along(a.data + r * a.row + p * kPair, least(k - p * kPair, W * kPair)),
+                    least(lanes - p, W));
+    return;
+  }
+  for (int64_t p = 0; p < lanes; p++)
+    for (int64_t r = 0; r < rows; r += W) {
+      const float* source = a.data + p * kPair * a.column + r;
+      const int64_t left = least(rows - r, W);
+      const vf second = (p + 1) * kPair <= k ? load_up_to(source + (kPair - 1) * a.column, left) : vf{};
+      store_up_to(pairs + p * stride + r, pack_across(load_up_to(source, left), second), left);
+    }
+}
+
+// The sums of the rows of a column-major A, for the pairs, whose tiles see them rounded.
+void sum_rows(const Matrix& a, int64_t rows, int64_t k, bool add, float* sums) {
+  for (int64_t r = 0; r < rows; r += W) {
+    const int64_t left = least(rows - r, W);
+    vf sum = add ? load_up_to(sums + r, left) : vf{};
+    for (int64_t p = 0; p < k; p++) sum += load_up_to(a.data + p * a.column + r, left);
+    store_up_to(sums + r, sum, left);
+  }
 }
 
 // ---- register tile ----
@@ -156,7 +192,7 @@ UNMASK_INLINE void fetch_row(const Tile& t, int64_t r) {
   }
 }
 
-// R rows of A times a panel. `stride` is A's between rows, or, column by column, between columns.
+// R rows of A times a panel of k rows. `stride` is A's between rows, or, column by column, between columns.
 template <int R, int V, Form form>
 void tile(int64_t k, const float* a, int64_t stride, const float* b, const Tile& t) {
   vf sum[R][V];
@@ -177,7 +213,7 @@ void tile(int64_t k, const float* a, int64_t stride, const float* b, const Tile&
     unrolled<V>([&](auto v) UNMASK_LAMBDA { row[v] = load(b + v * W); });
     unrolled<R>([&](auto r) UNMASK_LAMBDA {
       const vf x = splat(form == Form::rows ? base[r / kGroup][(r % kGroup) * stride] : base[0][r]);
-      unrolled<V>([&](auto v) UNMASK_LAMBDA { sum[r][v] += x * row[v]; });
+      unrolled<V>([&](auto v) UNMASK_LAMBDA { sum[r][v] = multiply_add(x, row[v], sum[r][v]); });
     });
     unrolled<kSums>([&](auto s) UNMASK_LAMBDA { row_sums[s] += load_up_to(base[0] + s * W, least(R - s * W, W)); });
     b += kN;
@@ -211,7 +247,7 @@ TileFunction tile_for(int rows, Form form) {
 struct Block {
   const Gemm* g;
   int64_t i, rows, j, columns, k0, depth;
-  const float* panels;  // of this block of B, [columns / kN][depth][kN]
+  const float* panels;  // of this block of B, [columns / kN][lanes_of(depth)][kN]
 };
 
 // Columns of A that lie multiples of 4 KB apart share a few cache sets, where a line does not last until the tile
@@ -223,7 +259,17 @@ void multiply(const Block& block) {
   const bool column_major = g.a.column != 1 || g.a_row_sums != nullptr;
   const float* a = g.a.data + block.i * g.a.row + block.k0 * g.a.column;
   int64_t next = g.a.row, stride = column_major ? g.a.column : g.a.row;  // floats between rows; `stride` of `tile`
-  if (evicts_itself(g)) {
+  const int64_t lanes = lanes_of(block.depth);
+  const bool summed = g.a_row_sums != nullptr && block.j == 0;
+  if (kPair > 1) {
+    const Matrix rows{a, g.a.row, g.a.column};
+    if (summed) sum_rows(rows, block.rows, block.depth, block.k0 > 0, g.a_row_sums + block.i);
+    stride = column_major ? round_up(block.rows, W) : lanes;
+    next = column_major ? 1 : lanes;
+    float* pairs = scratch(Slot::packed_a, round_up(block.rows, W) * lanes);
+    pack_pairs(rows, block.rows, block.depth, column_major, stride, pairs);
+    a = pairs;
+  } else if (evicts_itself(g)) {
     float* strips = scratch(Slot::packed_a, round_up(block.rows, kM) * block.depth);
     pack_rows(a, g.a.column, block.rows, block.depth, strips);
     a = strips;
@@ -231,17 +277,17 @@ void multiply(const Block& block) {
     stride = kM;
   }
   for (int64_t j = 0; j < block.columns; j += kN) {
-    const float* panel = block.panels + j * block.depth;
+    const float* panel = block.panels + j * lanes;
     const int64_t width = least(block.columns - j, kN);
-    const bool summed = g.a_row_sums != nullptr && block.j + j == 0;
-    const Form form = !column_major ? Form::rows : summed ? Form::summed : Form::columns;
+    const bool sums = kPair == 1 && summed && j == 0;
+    const Form form = !column_major ? Form::rows : sums ? Form::summed : Form::columns;
     for (int64_t i = 0; i < block.rows; i += kM) {
       const int rows = static_cast<int>(least(block.rows - i, kM));
       const Tile t{g.c + (block.i + i) * g.c_row + block.j + j, g.c_row, block.i + i, block.j + j, width,
                    block.k0 > 0 || g.accumulate, block.k0 + block.depth == g.k, &g.epilogue,
-                   summed ? g.a_row_sums + block.i + i : nullptr, block.k0 > 0};
+                   sums ? g.a_row_sums + block.i + i : nullptr, block.k0 > 0};
       const TileFunction run = width <= W ? tile_for<1>(rows, form) : tile_for<kV>(rows, form);
-      run(block.depth, a + i * next, stride, panel, t);
+      run(lanes, a + i * next, stride, panel, t);
     }
   }
 }
@@ -259,7 +305,7 @@ void fill_empty(const Gemm& g) {
 
 int64_t depth_of_blocks(int64_t k) {
   const int64_t blocks = (k + kBlockK - 1) / kBlockK;
-  return round_up((k + blocks - 1) / blocks, W);
+  return round_up((k + blocks - 1) / blocks, W * kPair);
 }
 
 Matrix below(const Matrix& b, int64_t rows) { return {b.data + rows * b.row, b.row, b.column}; }
@@ -270,7 +316,7 @@ void multiply_few_rows(const Gemm& g) {
   const int64_t depth = depth_of_blocks(g.k), count = (g.n + kN - 1) / kN;
   parallel_ranges(count, count < 8 ? 1 : 4, [&](int64_t first, int64_t end) {
     const int64_t j0 = first * kN, columns = least(end * kN, g.n) - j0;
-    float* panels = scratch(Slot::packed_b, (end - first) * kN * depth);
+    float* panels = scratch(Slot::packed_b, (end - first) * kN * lanes_of(depth));
     for (int64_t k0 = 0; k0 < g.k; k0 += depth) {
       const int64_t d = least(g.k - k0, depth);
       pack_panels(below(g.b, k0), j0, columns, d, panels);
@@ -283,11 +329,12 @@ void multiply_few_rows(const Gemm& g) {
 void multiply_many_rows(const Gemm& g) {
   const int64_t depth = depth_of_blocks(g.k), k_blocks = (g.k + depth - 1) / depth;
   const int64_t padded_n = round_up(g.n, kN), panels = padded_n / kN;
-  int64_t at_once = kShared / (padded_n * depth);
+  const int64_t size = padded_n * lanes_of(depth);  // of a block of B
+  int64_t at_once = kShared / size;
   at_once = at_once < 1 ? 1 : least(at_once, k_blocks);
   const int64_t stages = (k_blocks + at_once - 1) / at_once;
   at_once = (k_blocks + stages - 1) / stages;
-  float* shared = scratch(Slot::shared_b, padded_n * depth * at_once);
+  float* shared = scratch(Slot::shared_b, size * at_once);
 
   // Tasks of multiplying: blocks of rows, and of columns where there are few rows; by the shape alone.
   const int64_t row_blocks = (g.m + kBlockM - 1) / kBlockM;
@@ -303,18 +350,18 @@ void multiply_many_rows(const Gemm& g) {
     parallel(parts * blocks, [&](int64_t index) {
       const int64_t block = index / parts, part = index % parts, d = depth_of(block);
       const Matrix b = below(g.b, start(block));
-      float* to = shared + block * padded_n * depth;
+      float* to = shared + block * size;
       if (g.b.column == 1)
         pack_through(b, 0, g.n, least(part * kPackRows, d), least((part + 1) * kPackRows, d), d, to);
       else
-        pack_panel(b, part * kN, least(g.n - part * kN, kN), d, to + part * kN * d);
+        pack_panel(b, part * kN, least(g.n - part * kN, kN), d, to + part * kN * lanes_of(d));
     });
     parallel(row_blocks * across, [&](int64_t index) {
       const int64_t i = index / across * kBlockM, j = index % across * block_n;
       for (int64_t block = 0; block < blocks; block++) {
         const int64_t d = depth_of(block);
         multiply({&g, i, least(g.m - i, kBlockM), j, least(g.n - j, block_n), start(block), d,
-                  shared + block * padded_n * depth + j * d});
+                  shared + block * size + j * lanes_of(d)});
       }
     });
   }
@@ -351,7 +398,7 @@ void gemm_serial(const Gemm& g) {
   if (g.m == 0 || g.n == 0) return;
   if (g.k == 0) return fill_empty(g);
   const int64_t depth = depth_of_blocks(g.k);
-  float* panels = scratch(Slot::packed_b, round_up(g.n, kN) * depth);
+  float* panels = scratch(Slot::packed_b, round_up(g.n, kN) * lanes_of(depth));
   for (int64_t k0 = 0; k0 < g.k; k0 += depth) {
     const int64_t d = least(g.k - k0, depth);
     pack_panels(below(g.b, k0), 0, g.n, d, panels);

@@ -11,6 +11,8 @@ describe("measureMatmul", () => {
     expect(rate.size).toBe(128);
     expect(rate.products).toBeGreaterThan(0);
     expect(rate.gflops).toBeGreaterThan(0);
+    expect(rate.relativeError).toBeGreaterThan(0);
+    expect(rate.relativeError).toBeLessThan(1e-6);
     expect(tf.memory().numTensors).toBe(before);
   });
 });
@@ -43,7 +45,7 @@ describe("formatDoctor", () => {
         { name: "tensorflow", reason: "@tensorflow/tfjs-node is not installed" },
       ],
     },
-    matmul: { size: 1024, products: 9, gflops: 43.21 },
+    matmul: { size: 1024, products: 9, gflops: 43.21, relativeError: 2.414e-3 },
     packages: [{ name: "@unmask/image", version: "0.1.0" }, { name: "@unmask/video" }],
   };
 
@@ -54,7 +56,7 @@ processor    Example 9000, 8 cores
 memory       16.0 GiB, 1.0 GiB free
 engine       wasm 4.22.0, 1 thread, on Example 9000, SIMD
 tfjs         4.22.0
-matmul       43.2 GFLOP/s (float32 1024x1024, median of 9)
+matmul       43.2 GFLOP/s (1024x1024, median of 9), relative error 2.4e-3
 passed over  native: @unmask/native is not installed
              tensorflow: @tensorflow/tfjs-node is not installed
 package      @unmask/image 0.1.0

@@ -1,14 +1,17 @@
 import { arch, availableParallelism, cpus, freemem, platform, totalmem } from "node:os";
 import * as tf from "@tensorflow/tfjs";
+import { createRandom } from "../../random.js";
 import { type EngineInfo, startEngine } from "../engine.js";
 import { findPackage } from "../project.js";
 
 export interface MatmulRate {
-  /** The products are of two float32 matrices `[size, size]`. */
+  /** The products are of two matrices `[size, size]`. */
   readonly size: number;
   readonly products: number;
   /** 2 size^3 operations by the median time of a product, in 10^9 a second. */
   readonly gflops: number;
+  /** Norm of a product's error, by its norm, of four rows; the factors are normal draws. */
+  readonly relativeError: number;
 }
 
 export interface DoctorReport {
@@ -49,7 +52,7 @@ export async function doctor(): Promise<DoctorReport> {
 }
 
 /**
- * The rate of float32 matrix products on the engine that is running: the median of up to `products` after a
+ * The rate and the error of matrix products on the engine that is running: the median of up to `products` after a
  * warm-up, within about `seconds`. The size is 1024, or less where one such product would take too long.
  */
 export async function measureMatmul({ products = 9, seconds = 1.5 } = {}): Promise<MatmulRate> {
@@ -60,7 +63,26 @@ export async function measureMatmul({ products = 9, seconds = 1.5 } = {}): Promi
   await timeProducts(size, 1);
   const times = await timeProducts(size, products, seconds * 1000);
   const median = times.sort((a, b) => a - b)[times.length >> 1]!;
-  return { size, products: times.length, gflops: (2 * size ** 3) / (median * 1e6) };
+  const gflops = (2 * size ** 3) / (median * 1e6);
+  return { size, products: times.length, gflops, relativeError: await productError(size) };
+}
+
+async function productError(size: number): Promise<number> {
+  const rows = 4;
+  const random = createRandom(1);
+  const [a, b] = [random.normals(rows * size), random.normals(size * size)];
+  const product = tf.tidy(() => tf.matMul(tf.tensor2d(a, [rows, size]), tf.tensor2d(b, [size, size])));
+  const computed = await product.data();
+  product.dispose();
+  let [wrong, whole] = [0, 0];
+  for (let i = 0; i < rows * size; i++) {
+    const [row, column] = [Math.floor(i / size), i % size];
+    let exact = 0;
+    for (let k = 0; k < size; k++) exact += a[row * size + k]! * b[k * size + column]!;
+    wrong += (computed[i]! - exact) ** 2;
+    whole += exact ** 2;
+  }
+  return Math.sqrt(wrong / whole);
 }
 
 /** Times, in milliseconds, of up to `count` products, stopping when they took `budget` together. */
@@ -97,7 +119,7 @@ export function formatDoctor(report: DoctorReport): string {
     ["tfjs", engine.version.tfjs],
     [
       "matmul",
-      `${matmul.gflops.toPrecision(3)} GFLOP/s (float32 ${matmul.size}x${matmul.size}, median of ${matmul.products})`,
+      `${matmul.gflops.toPrecision(3)} GFLOP/s (${matmul.size}x${matmul.size}, median of ${matmul.products}), relative error ${matmul.relativeError.toExponential(1)}`,
     ],
     ...engine.passedOver.map(({ name, reason }): [string, string] => ["passed over", `${name}: ${reason}`]),
     ...report.packages.map(({ name, version }): [string, string] => [
