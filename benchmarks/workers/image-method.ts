@@ -80,6 +80,8 @@ const common = {
   classes: 10,
 };
 
+const RESNET = { backbone: "resnet18", stem: "small", stemWidth: 8 };
+
 /** What small pictures and short training ask of single methods. */
 const own: Readonly<Record<string, object>> = {
   "boot-mae": { momentum: [0.99, 0.99, 0.99], blockShare: 0.4 },
@@ -89,8 +91,8 @@ const own: Readonly<Record<string, object>> = {
   "conv-mae": { patchSize: 8, stageWidths: [16, 32], stageDepths: [1, 1] },
   "conv-dae": { widths: [16, 32, 64] },
   simclr: { temperature: 0.5 },
-  "g-simclr": { projectionWidths: [64, 64] },
-  "self-con": { backbone: "resnet18", stem: "small", stemWidth: 8 },
+  "g-simclr": { ...RESNET, projectionWidths: [64, 64] }, // the reference's kind of encoder
+  "self-con": RESNET,
   moco: { queueLength: 1024 },
   swav: { prototypes: 64, smallCrops: 2, smallSize: 12, smallCropScale: [0.2, 0.4] },
   "hybrid-distillation": { dropSteps: 1 },
@@ -100,7 +102,7 @@ const own: Readonly<Record<string, object>> = {
 const LEARNING_RATE = 2e-3;
 
 /** Methods without a class token. */
-const CONVOLUTIONAL = ["spark", "conv-mae", "conv-dae", "self-con"];
+const CONVOLUTIONAL = ["spark", "conv-mae", "conv-dae", "g-simclr", "self-con"];
 
 const job = JSON.parse(process.argv[2]!) as Job;
 await startEngine(job.engine as Parameters<typeof startEngine>[0]);
