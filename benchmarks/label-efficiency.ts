@@ -120,7 +120,7 @@ async function pretrained(name: string, seed: number): Promise<Model<object, Ima
   if (name === SCRATCH) return model;
   const train = open(method, config, "train");
   const epochs = steps / Math.floor(train.length / BATCH);
-  for await (const event of pretrain(model, train, { epochs, batchSize: BATCH, seed }))
+  for await (const event of pretrain(model, train, { epochs, batchSize: BATCH, lr: 1e-3, seed }))
     if (event.type === "end")
       console.log(`seed ${seed}  ${name}: ${event.seconds.toFixed(0)} s of pretraining`);
   return model;
