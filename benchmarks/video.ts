@@ -1,5 +1,5 @@
 /**
- * pnpm bench video --data DIR [--part actions|speed|long] [--seeds 0,1,2] [--epochs 30] [--characters 100] [--finetune] [--engine NAME] [--out DIR]
+ * pnpm bench video --data DIR [--part actions|speed|long] [--seeds 0,1,2] [--epochs 200] [--characters 100] [--finetune] [--engine NAME] [--out DIR]
  *
  * actions: DIR holds the sheets of the Universal LPC spritesheet. Pretrains VideoMAE on clips of animated characters without
  *   labels and measures its features on five actions of characters never seen: logistic regression and kNN, beside a
@@ -23,7 +23,7 @@ const { values: args } = parseArgs({
     part: { type: "string", default: "actions" },
     data: { type: "string", default: "" },
     seeds: { type: "string", default: "0,1,2" },
-    epochs: { type: "string", default: "30" },
+    epochs: { type: "string", default: "200" },
     characters: { type: "string", default: "100" },
     finetune: { type: "boolean", default: false },
     engine: { type: "string", default: "auto" },

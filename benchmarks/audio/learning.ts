@@ -71,7 +71,7 @@ export async function learning({ data, set, seeds, epochs, finetune, out }: Lear
   };
   const lines = await compareEncoders<AudioSample>({
     ...{ name: set, out, seeds, epochs, method: audioMae as unknown as Method, config },
-    ...{ views: rolled(train), train, test, checkpointEvery: { epochs: 10 }, sayEvery: 20 },
+    ...{ views: rolled(train), train, test, lr: 1e-3, checkpointEvery: { epochs: 10 }, sayEvery: 20 },
     baseline: { title: "mel statistics", key: "mel", features: modality.raw.features },
     ...(finetune && { fineTune: (encoder, seed) => fineTuned(encoder, train, test, seed) }),
   });

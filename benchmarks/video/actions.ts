@@ -29,8 +29,8 @@ export interface ActionOptions {
   readonly out: string;
 }
 
-/** Of the frames read, and of what models see of them. */
-const [READ, SEEN] = [80, 64];
+/** Sides of the frames as they are read, at half their size, and of what models see of them. */
+const [READ, SEEN] = [36, 32];
 const FRAMES = 6;
 /** Windows of FRAMES frames read of each clip: the beginning, the end and what is between. */
 const WINDOWS = 3;
@@ -52,7 +52,7 @@ export async function actions(options: ActionOptions): Promise<void> {
   };
   const lines = await compareEncoders<VideoSample>({
     ...{ name: `actions-${characters}`, out, seeds, epochs, method: videoMae as unknown as Method, config },
-    ...{ views: varied, train, test, sayEvery: 5 },
+    ...{ views: varied, train, test, lr: 2e-3, sayEvery: 20 },
     baseline: { title: "raw pixels", key: "raw", features: modality.raw.features },
     ...(finetune && { fineTune: (encoder, seed) => fineTuned(encoder, crops(still), test, seed) }),
   });

@@ -17,7 +17,7 @@ export const ACTIONS = [
   ["shoot", 16, 13],
 ] as const;
 /** The side of a clip: the character stands anywhere in it. */
-const SIDE = 80;
+const SIDE = 72;
 const BACKGROUND = { r: 128, g: 128, b: 128 };
 
 /** Writes `characters` characters with every action in a random direction as OUT/ACTION/CHARACTER/FRAME.png. */

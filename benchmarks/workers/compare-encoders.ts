@@ -22,6 +22,8 @@ export interface Comparison<S> {
   readonly out: string;
   readonly seeds: readonly number[];
   readonly epochs: number;
+  /** Peak learning rate of pretraining. */
+  readonly lr: number;
   readonly method: Method;
   readonly config: object;
   /** What pretraining sees. */
@@ -58,7 +60,7 @@ export async function compareEncoders<S>(comparison: Comparison<S>): Promise<str
     trained
       ? (await pretrained(method, config, comparison.views, {
           ...{ seed, epochs, out: join(out, `${name}-${epochs}-${seed}`) },
-          ...{ batchSize: 64, lr: 1e-3, warmupEpochs: epochs / 10 },
+          ...{ batchSize: 64, lr: comparison.lr, warmupEpochs: epochs / 10 },
           ...(comparison.checkpointEvery && { checkpointEvery: comparison.checkpointEvery }),
           onEpoch: ({ epoch, loss }) => {
             if (epoch % comparison.sayEvery === 0)
