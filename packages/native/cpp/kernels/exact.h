@@ -5,24 +5,15 @@
 
 namespace unmask::UNMASK_ISA {
 
-UNMASK_INLINE vf rounded(vf v) {
+// v, which the compiler must have computed by now
+template <class V>
+UNMASK_INLINE V rounded(V v) {
 #if defined(__x86_64__) || defined(_M_X64)
   asm("" : "+x"(v));
 #elif defined(__aarch64__)
   asm("" : "+w"(v));
 #else
-  volatile vf kept = v;
-  v = kept;
-#endif
-  return v;
-}
-UNMASK_INLINE float rounded(float v) {
-#if defined(__x86_64__) || defined(_M_X64)
-  asm("" : "+x"(v));
-#elif defined(__aarch64__)
-  asm("" : "+w"(v));
-#else
-  volatile float kept = v;
+  volatile V kept = v;
   v = kept;
 #endif
   return v;
