@@ -219,12 +219,27 @@ export interface Addon {
   resize_bilinear_grad(dy: Floats, dx: Floats, sizes: Ints, ...tables: Lines): void;
   resize_nearest(x: Floats, y: Floats, sizes: Ints, rows: Ints, columns: Ints): void;
   resize_nearest_grad(dy: Floats, dx: Floats, sizes: Ints, rows: Ints, columns: Ints): void;
+  batch_moments(x: Floats, active: Floats | null, moments: Floats, rows: number, width: number): void;
   batch_norm(
     x: Floats,
     mean: Floats,
     factor: Floats,
     offset: Floats,
+    active: Floats | null,
     y: Floats,
+    rows: number,
+    width: number,
+  ): void;
+  batch_norm_grad(
+    dy: Floats,
+    x: Floats,
+    mean: Floats,
+    rstd: Floats,
+    factor: Floats,
+    active: Floats | null,
+    dx: Floats,
+    dweight: Floats,
+    dbias: Floats,
     rows: number,
     width: number,
   ): void;

@@ -6,7 +6,7 @@ import { expect, it } from "vitest";
 import { describe as about } from "../src/index.js";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "..", "..", "..");
-const suites = ["ops", "kernels", "products", "images", "select", "points", "optimizer"].map(
+const suites = ["ops", "kernels", "products", "batch-norm", "images", "select", "points", "optimizer"].map(
   (name) => `packages/native/test/${name}.test.ts`,
 );
 const lower = { avx512: ["avx2", "baseline"], avx2: ["baseline"] }[about().isa] ?? [];

@@ -54,6 +54,7 @@ describe("unary", () => {
     tanh: tf.tanh,
     erf: tf.erf,
     elu: tf.elu,
+    softplus: tf.softplus,
   };
   it.each(Object.keys(rounded))("%s", (name) => {
     const f = rounded[name]!;
@@ -108,6 +109,7 @@ describe("binary", () => {
     minimum: tf.minimum,
     squaredDifference: tf.squaredDifference,
     divNoNan: tf.divNoNan,
+    pow: tf.pow,
     greater: tf.greater,
     greaterEqual: tf.greaterEqual,
     less: tf.less,

@@ -2,6 +2,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { pendingBuffer, updateBuffer } from "../buffers.js";
 import { expect } from "../errors.js";
+import { batchNorm } from "../ops/batch-norm.js";
 import { buffer, parameter } from "../tree.js";
 
 export interface BatchNormParams {
@@ -57,24 +58,23 @@ export function trainBatchNorm(
     () =>
       `trainBatchNorm: expected [..., ${params.running_mean.size}] with more than one value per channel, got [${x.shape}]; a single one has no variance`,
   );
-  const rows = x.reshape([x.size / width, width]);
-  const weights = active?.reshape([x.size / width, 1]);
-  const count = weights === undefined ? tf.scalar(x.size / width) : (tf.sum(weights) as tf.Scalar);
-  const average = (values: tf.Tensor) =>
-    tf.div(tf.sum(weights === undefined ? values : tf.mul(values, weights), 0), count) as tf.Tensor1D;
-  const mean = average(rows);
-  const centred = tf.sub(rows, mean);
-  const variance = average(tf.square(centred));
-  const normal = affine(params, tf.div(centred, tf.sqrt(tf.add(variance, epsilon))));
+  const rows = x.size / width;
+  const { y, moments } = batchNorm(x.reshape([rows, width]), params.weight, params.bias, {
+    epsilon,
+    active: active?.reshape([rows]),
+  });
   const moved = (running: tf.Variable, towards: () => tf.Tensor) =>
     updateBuffer(running, () =>
       tf.add(tf.mul(pendingBuffer(running), 1 - momentum), tf.mul(towards(), momentum)),
     );
-  moved(params.running_mean, () => mean);
-  moved(params.running_var, () => tf.mul(variance, tf.div(count, tf.sub(count, 1)))); // with N - 1
+  const row = (at: number) => tf.slice(moments, [at, 0], [1, -1]).reshape([width]);
+  moved(params.running_mean, () => row(0));
+  moved(params.running_var, () => {
+    const count = active === undefined ? tf.scalar(rows) : tf.sum(active);
+    return tf.mul(row(1), tf.div(count, tf.sub(count, 1))); // with N - 1
+  });
   const { num_batches_tracked: batches } = params;
   updateBuffer(batches, () => tf.add(pendingBuffer(batches), tf.scalar(1, "int32")));
-  const y = weights === undefined ? normal : tf.mul(normal, weights);
   return y.reshape(x.shape);
 }
 

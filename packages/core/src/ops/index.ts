@@ -1,4 +1,5 @@
 export { type AttentionOptions, attention, selfAttention } from "./attention.js";
+export { type BatchNormOpOptions, batchNorm } from "./batch-norm.js";
 export { type ConvOptions, type ConvTransposeOptions, conv2d, convTranspose2d } from "./conv2d.js";
 export { dropout, dropoutScale } from "./dropout.js";
 export { type Edges, edgeSoftmax, edgeSum, sortEdges } from "./edges.js";

@@ -17,6 +17,22 @@ UNMASK_INLINE vf each_lane(vf v, const F& f) {
   return load(lanes);
 }
 
+template <class F>
+UNMASK_INLINE vf each_lane(vf v, vf w, const F& f) {
+  float first[W], second[W];
+  store(first, v);
+  store(second, w);
+  for (int i = 0; i < W; i++) first[i] = f(first[i], second[i]);
+  return load(first);
+}
+
+// As in JavaScript: C has 1 for the cases that come first here.
+inline float power(float base, float exponent) {
+  if (exponent != exponent) return exponent;
+  if (__builtin_fabsf(base) == 1 && __builtin_isinf(exponent)) return __builtin_nanf("");
+  return __builtin_powf(base, exponent);
+}
+
 UNMASK_INLINE vf keep_nan(vf x, vf result) { return x != x ? x : result; }
 
 template <Unary op>
@@ -46,6 +62,8 @@ UNMASK_INLINE vf unary_op(vf x, float p, float q) {
     const vf low = splat(p), high = splat(q);
     return x > high ? high : (x < low ? low : x);
   }
+  if constexpr (op == Unary::softplus)
+    return each_lane(x, [](float v) { return (v < 0 ? 0 : v) + __builtin_log1pf(__builtin_expf(-__builtin_fabsf(v))); });
   if constexpr (op == Unary::gelu) return activate(x, Activation::gelu, 0, false).value;
   if constexpr (op == Unary::gelu_tanh) return activate(x, Activation::gelu_tanh, 0, false).value;
   if constexpr (op == Unary::affine) return x * p + q;
@@ -78,6 +96,7 @@ UNMASK_INLINE vf arithmetic(vf a, vf b) {
   if constexpr (op == Binary::squared_difference) return (a - b) * (a - b);
   if constexpr (op == Binary::div_no_nan) return b == 0.0f ? vf{} : a / b;
   if constexpr (op == Binary::elu_grad) return b >= 0.0f ? a : a * (b + 1.0f);
+  if constexpr (op == Binary::pow) return each_lane(a, b, power);
   return a;
 }
 template <Binary op>

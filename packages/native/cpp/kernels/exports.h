@@ -18,11 +18,11 @@ void matmul(const float* a, int64_t a_offset, int64_t a_row, int64_t a_column, i
 // elementwise.cc
 enum class Unary : int {
   neg, abs, square, sqrt, rsqrt, exp, log, relu, relu6, elu, sigmoid, tanh, erf, reciprocal, step, sign, floor, ceil,
-  round, leaky_relu, clip, gelu, gelu_tanh, affine
+  round, leaky_relu, clip, softplus, gelu, gelu_tanh, affine
 };
 enum class Binary : int {
-  add, sub, mul, div, maximum, minimum, squared_difference, div_no_nan, elu_grad, greater, greater_equal, less,
-  less_equal, equal, not_equal
+  add, sub, mul, div, maximum, minimum, squared_difference, div_no_nan, elu_grad, pow, greater, greater_equal,
+  less, less_equal, equal, not_equal
 };
 void unary(int op, const float* x, float* y, int64_t size, float p, float q);
 void binary(int op, const float* a, const float* b, void* out, int64_t rank, const int32_t* shape,
@@ -89,8 +89,11 @@ void resize_nearest(const float* x, float* y, const int32_t* sizes, const int32_
 void resize_nearest_grad(const float* dy, float* dx, const int32_t* sizes, const int32_t* rows, const int32_t* columns);
 
 // batch-norm.cc
-void batch_norm(const float* x, const float* mean, const float* factor, const float* offset, float* y, int64_t rows,
-                int64_t width);
+void batch_moments(const float* x, const float* active, float* moments, int64_t rows, int64_t width);
+void batch_norm(const float* x, const float* mean, const float* factor, const float* offset, const float* active, float* y,
+                int64_t rows, int64_t width);
+void batch_norm_grad(const float* dy, const float* x, const float* mean, const float* rstd, const float* factor,
+                     const float* active, float* dx, float* dweight, float* dbias, int64_t rows, int64_t width);
 
 // select.cc
 void arg_best(bool smallest, const float* x, int32_t* index, int64_t outer, int64_t n, int64_t inner);

@@ -1,7 +1,60 @@
-/** Batch normalisation by statistics that are given. */
-import { isFloat, type Kernels, sizeOf } from "./kernel.js";
+/** Batch normalisation, by statistics that are given and by those of the batch; see cpp/kernels/batch-norm.cc. */
+import type * as tf from "@tensorflow/tfjs";
+import { type Call, isFloat, type Kernels, requireShapes, sizeOf } from "./kernel.js";
+
+/** The inputs of core's kernels, their shapes checked: the addon reads memory by them. */
+function coreInputs(name: string, { inputs, attrs, backend }: Call) {
+  const [rows, width] = inputs.x!.shape as [number, number];
+  const sizes: Record<string, number> = { dy: rows * width, moments: 2 * width, active: rows };
+  const floats = (input: string): Float32Array | undefined => {
+    const tensor: tf.TensorInfo | undefined = inputs[input];
+    if (tensor === undefined) return undefined;
+    requireShapes(
+      sizeOf(tensor.shape) === (sizes[input] ?? width),
+      `${name}: ${input} [${tensor.shape}] does not fit x [${rows}, ${width}]`,
+    );
+    return backend.floats(tensor);
+  };
+  const moments = floats("moments");
+  const [mean, variance] = [moments?.subarray(0, width), moments?.subarray(width)];
+  const rstd = variance?.map((value) => 1 / Math.sqrt(value + (attrs.epsilon as number)));
+  const weight = floats("weight");
+  const factor = weight === undefined ? rstd : rstd?.map((value, c) => value * weight[c]!);
+  const active = floats("active") ?? null;
+  return { x: backend.floats(inputs.x!), rows, width, mean, rstd, factor, active, floats };
+}
 
 export const batchNormKernels: Kernels = {
+  UnmaskBatchMoments: (call) => {
+    const { x, active, rows, width } = coreInputs("UnmaskBatchMoments", call);
+    const moments = call.backend.create([2, width]);
+    call.backend.addon.batch_moments(x, active, moments.array, rows, width);
+    return [moments.info];
+  },
+
+  UnmaskBatchNorm: (call) => {
+    const { x, mean, factor, active, rows, width, floats } = coreInputs("UnmaskBatchNorm", call);
+    const offset = floats("bias") ?? new Float32Array(width);
+    const y = call.backend.create([rows, width]);
+    call.backend.addon.batch_norm(x, mean!, factor!, offset, active, y.array, rows, width);
+    return [y.info];
+  },
+
+  UnmaskBatchNormGrad: (call) => {
+    const { backend } = call;
+    const { x, mean, rstd, factor, active, rows, width, floats } = coreInputs("UnmaskBatchNormGrad", call);
+    const [dx, dweight, dbias] = [
+      backend.create([rows, width]),
+      backend.create([width]),
+      backend.create([width]),
+    ];
+    backend.addon.batch_norm_grad(
+      ...([floats("dy")!, x, mean!, rstd!, factor!, active] as const),
+      ...([dx.array, dweight.array, dbias.array, rows, width] as const),
+    );
+    return [dx.info, dweight.info, dbias.info];
+  },
+
   FusedBatchNorm: ({ inputs, attrs, backend }) => {
     const { x, mean, variance, scale, offset } = inputs;
     if (!isFloat(x) || x.shape.length === 0) return undefined;
@@ -32,6 +85,7 @@ export const batchNormKernels: Kernels = {
       channels((c) => of(means, c, 0)),
       channels((c) => of(scales, c, 1) / Math.sqrt(of(variances, c, 0) + epsilon)),
       channels((c) => of(offsets, c, 0)),
+      null,
       array,
       width === 0 ? 0 : array.length / width,
       width,

@@ -29,7 +29,7 @@ const unaryOps = [
     "Tanh",
     "Erf",
   ],
-  ...["Reciprocal", "Step", "Sign", "Floor", "Ceil", "Round", "LeakyRelu", "ClipByValue"],
+  ...["Reciprocal", "Step", "Sign", "Floor", "Ceil", "Round", "LeakyRelu", "ClipByValue", "Softplus"],
 ];
 
 /** In the order of `Binary` in cpp/kernels/exports.h; the comparisons come last and give bool. */
@@ -43,6 +43,7 @@ const arithmetic = [
   "SquaredDifference",
   "DivNoNan",
   "EluGrad",
+  "Pow",
 ];
 const comparisons = ["Greater", "GreaterEqual", "Less", "LessEqual", "Equal", "NotEqual"];
 const binaryOps = [...arithmetic, ...comparisons];
