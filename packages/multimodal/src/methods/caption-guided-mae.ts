@@ -42,6 +42,7 @@ import {
   scoreMask,
   type Teachers,
   takeRows,
+  tidy,
   tubeMask,
 } from "@unmask/core";
 import { z } from "zod";
@@ -211,7 +212,7 @@ export function captionScores(
     () =>
       `caption-guided-mae: the guide (${guide.method.id}) takes clips of ${own?.size.join("x")}, this model ${size.join("x")}; give both the same`,
   );
-  return tf.tidy(() => {
+  return tidy(() => {
     const patches = guide.encode(
       samples.map(({ parts }) => ({ parts: { video: parts.video! } })),
       { pool: "tokens" },
@@ -235,7 +236,7 @@ export function captionScores(
 
 /** Mean absolute change of each cube since the frame before, the first frame's being the second's: [B, N] */
 function motionOf({ video: { patch } }: CaptionGuidedConfig, clips: tf.Tensor5D): Float32Array {
-  return tf.tidy(() => {
+  return tidy(() => {
     const [batch, frames, ...picture] = clips.shape;
     const whole = [batch, frames - 1, ...picture] as [number, number, number, number, number];
     const change = tf.abs(tf.sub(clips.slice([0, 1, 0, 0, 0], whole), clips.slice([0, 0, 0, 0, 0], whole)));

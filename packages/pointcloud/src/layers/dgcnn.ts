@@ -13,6 +13,7 @@ import {
   initConv,
   linear,
   type Random,
+  tidy,
 } from "@unmask/core";
 import { maxPoints } from "./max-points.js";
 import { applyPointConv, initPointConv, leakyRelu, type Normalise } from "./point-conv.js";
@@ -89,7 +90,7 @@ function featureNeighbours(x: tf.Tensor3D, k: number): Int32Array {
     k <= count,
     () => `dgcnn: ${k} neighbours among ${count} points; take fewer neighbours or more points`,
   );
-  const distances = tf.tidy(() => {
+  const distances = tidy(() => {
     const squares = tf.sum(tf.square(x), -1, true); // [B, N, 1]
     const products = tf.matMul(x, x, false, true);
     return tf.add(tf.sub(squares.transpose([0, 2, 1]), tf.mul(products, 2)), squares).dataSync();
