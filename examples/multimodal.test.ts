@@ -1,11 +1,9 @@
-/** The examples of several modalities are run as they stand, on drawn pictures with words for them. */
-import { spawn } from "node:child_process";
-import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+/** The examples of several modalities; one reads drawn pictures with words for them, the others draw their samples. */
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { savePicture } from "@unmask/image";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { type ExampleFolder, exampleFolder, printed, printedLosses } from "./test/example-folder.js";
 
 const COLOURS = {
   red: [1, 0, 0],
@@ -25,11 +23,9 @@ const PATTERNS: Readonly<Record<string, (y: number, x: number) => boolean>> = {
   frame: (y, x) => Math.min(y, x, 31 - y, 31 - x) < 5,
 };
 
-let project: string;
+let folder: ExampleFolder;
 beforeAll(async () => {
-  project = await mkdtemp(join(tmpdir(), "unmask-multimodal-"));
-  const modules = fileURLToPath(new URL("node_modules", import.meta.url));
-  await symlink(modules, join(project, "node_modules"), "junction");
+  folder = await exampleFolder();
   const lines: string[] = [];
   for (const [colour, rgb] of Object.entries(COLOURS))
     for (const [pattern, isOn] of Object.entries(PATTERNS))
@@ -43,27 +39,53 @@ beforeAll(async () => {
           const at = Math.floor(i / 3);
           return isOn(Math.floor(at / 32), at % 32) ? light * rgb[i % 3]! : 20;
         });
-        await savePicture(join(project, picture), { pixels, height: 32, width: 32 });
+        await savePicture(join(folder.path, picture), { pixels, height: 32, width: 32 });
         lines.push(JSON.stringify({ picture, words: { text } }));
       }
-  await writeFile(join(project, "things.jsonl"), lines.join("\n"));
+  await writeFile(join(folder.path, "things.jsonl"), lines.join("\n"));
 });
-afterAll(() => rm(project, { recursive: true }));
+afterAll(() => folder.remove());
 
 it("picture-and-words.ts finds the words of pictures it never saw five times as often as chance", async () => {
-  const script = fileURLToPath(new URL("picture-and-words.ts", import.meta.url));
-  const args = ["--conditions=@unmask/source", "--import", import.meta.resolve("tsx"), script];
-  const child = spawn(process.execPath, args, { cwd: project });
-  let [output, errors] = ["", ""];
-  child.stdout.on("data", (text) => (output += text));
-  child.stderr.on("data", (text) => (errors += text));
-  const code = await new Promise((resolve) => child.on("close", resolve));
-  expect(code, errors).toBe(0);
-  const [, first, chance] = /first ([\d.]+), chance ([\d.]+)/.exec(output)!.map(Number) as [
-    number,
-    number,
-    number,
-  ];
-  expect(chance).toBe(1 / 16);
-  expect(first).toBeGreaterThan(5 * chance);
+  const output = await folder.run("picture-and-words.ts");
+  expect(printed(output, "chance ")).toBe(1 / 16);
+  expect(printed(output, "first ")).toBeGreaterThan(5 / 16);
+}, 300_000);
+
+it("sound-and-video.ts trains five methods, and finds sounds of clips it never saw", async () => {
+  const output = await folder.run("sound-and-video.ts");
+  for (const method of ["av-mae", "hicmae", "mavil", "mavil-features", "pairwise-contrast"]) {
+    const [, first, last] = new RegExp(`^${method}: loss (\\S+) to (\\S+)`, "m").exec(output)!;
+    expect(Number(last), method).toBeLessThan(0.7 * Number(first));
+  }
+  for (const method of ["mavil", "mavil-features", "pairwise-contrast"])
+    expect(printed(output, `${method}: own sound among five `), method).toBeGreaterThan(0.6);
+}, 300_000);
+
+it("clips-and-captions.ts trains four methods, finds clips by captions and answers questions", async () => {
+  const output = await folder.run("clips-and-captions.ts");
+  for (const method of ["simvtp", "dual-encoder", "caption-guided-mae", "smaug"]) {
+    const [, first, last] = new RegExp(`^${method}: loss (\\S+) to (\\S+)`, "m").exec(output)!;
+    expect(Number(last), method).toBeLessThan(0.8 * Number(first));
+  }
+  expect(printed(output, "caption's colour first ")).toBeGreaterThan(0.6);
+  expect(printed(output, "answered rightly ")).toBeGreaterThan(0.6);
+}, 300_000);
+
+it("radar-and-optical.ts finds the optical tile of a radar tile", async () => {
+  expect(printed(await folder.run("radar-and-optical.ts"), "tile first ")).toBeGreaterThan(0.5);
+}, 300_000);
+
+it("stained-tiles.ts trains on a tile and its stains and draws all three", async () => {
+  const output = await folder.run("stained-tiles.ts");
+  const losses = printedLosses(output);
+  expect(losses.at(-1)).toBeLessThan(0.8 * losses[0]!);
+  for (const shape of ["rgb 2,32,32,3", "haematoxylin 2,32,32,1", "eosin 2,32,32,1"])
+    expect(output).toContain(shape);
+}, 300_000);
+
+it("vectors-to-pictures.ts finds the picture of a vector and draws it", async () => {
+  const output = await folder.run("vectors-to-pictures.ts");
+  expect(printed(output, "own picture first ")).toBeGreaterThan(0.4);
+  expect(printed(output, "of new pictures ")).toBeLessThan(0.3 * printed(output, "of gray ones "));
 }, 300_000);
