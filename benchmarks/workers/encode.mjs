@@ -5,7 +5,7 @@
  */
 import { createInterface } from "node:readline";
 import * as tf from "@tensorflow/tfjs";
-import { createModel, flatten, startEngine, toFloat32 } from "@unmask/core";
+import { createModel, flatten, startEngine, tidy, toFloat32 } from "@unmask/core";
 import { openSafetensors } from "@unmask/core/node";
 import { mae } from "@unmask/image";
 
@@ -27,7 +27,7 @@ const samples = Array.from({ length: batch }, (_, i) => ({
 
 for await (const _ of createInterface({ input: process.stdin })) {
   const begin = performance.now();
-  const features = tf.tidy(() => model.encode(samples).dataSync());
+  const features = tidy(() => model.encode(samples).dataSync());
   const ms = performance.now() - begin;
   console.log(JSON.stringify({ loss: features.reduce((sum, x) => sum + Math.abs(x), 0), ms }));
 }

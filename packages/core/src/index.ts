@@ -37,6 +37,7 @@ export * from "./nn/index.js";
 export * from "./ops/index.js";
 export * from "./optim/index.js";
 export * from "./parameters.js";
+export * from "./pixels.js";
 export * from "./random.js";
 export * from "./report/index.js";
 export * from "./scope.js";

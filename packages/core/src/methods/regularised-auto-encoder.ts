@@ -17,6 +17,7 @@ import type { EncodeOptions, LossTerms, Method } from "../method.js";
 import { normal } from "../nn/init.js";
 import { applyLinear, type LinearParams } from "../nn/linear.js";
 import type { Random } from "../random.js";
+import { tidy } from "../scope.js";
 import { parameter } from "../tree.js";
 
 export interface RegularisedAutoEncoderConfig {
@@ -244,7 +245,7 @@ export function metropolis(
   for (let step = 0; step < steps; step++) {
     const moves = random.normals(now.length);
     const next = now.map((value, i) => value + proposal * moves[i]!);
-    const differences = tf.tidy(() => {
+    const differences = tidy(() => {
       const shape: [number, number] = [chains, width];
       return energyDifference(params, config, tf.tensor2d(now, shape), tf.tensor2d(next, shape), {
         steps: pieces,

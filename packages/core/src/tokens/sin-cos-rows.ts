@@ -1,5 +1,6 @@
 /** The fixed position tables of the VideoMAE family, made once. */
 import * as tf from "@tensorflow/tfjs";
+import { tidy } from "../scope.js";
 import { sinCos1d } from "./position.js";
 
 /** Tables by size: a model uses two, and making one takes as long as a small model's step. */
@@ -25,7 +26,7 @@ function tableOf(tokens: number, width: number): Float32Array {
   const key = `${tokens} ${width}`;
   const known = tables.get(key);
   if (known !== undefined) return known;
-  const table = tf.tidy(() => sinCos1d(tokens, width).dataSync().slice()) as Float32Array;
+  const table = tidy(() => sinCos1d(tokens, width).dataSync().slice() as Float32Array);
   tables.set(key, table);
   return table;
 }
