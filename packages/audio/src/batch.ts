@@ -1,6 +1,6 @@
 /** From spectrograms on the host to the tensors of a step. */
 import * as tf from "@tensorflow/tfjs";
-import { expect } from "@unmask/core";
+import { expect, sizeSchema } from "@unmask/core";
 import { z } from "zod";
 import type { AudioSample } from "./sample.js";
 
@@ -25,13 +25,6 @@ export interface AudioInput {
 }
 
 const positive = z.int().positive();
-
-/** A size as one number or [frames, bands]. */
-export const sizeSchema = (description: string) =>
-  z
-    .union([positive, z.tuple([positive, positive]).readonly()])
-    .transform((size): readonly [number, number] => (typeof size === "number" ? [size, size] : size))
-    .describe(description);
 
 /** The schema keys of `AudioInput`, shared by audio methods; statistics default to AudioSet's. */
 export const audioInputShape = {

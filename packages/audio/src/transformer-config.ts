@@ -1,7 +1,6 @@
 /** What the configs of transformer methods of sound have in common. */
-import { type TransformerConfig, transformerShape, transformerSizes } from "@unmask/core";
+import { sizeSchema, type TransformerConfig, transformerShape, transformerSizes } from "@unmask/core";
 import { z } from "zod";
-import { sizeSchema } from "./batch.js";
 
 export { hiddenWidth } from "@unmask/core";
 

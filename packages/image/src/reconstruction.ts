@@ -2,13 +2,14 @@
 import * as tf from "@tensorflow/tfjs";
 import {
   addPatchStatistics,
+  channelStatistics,
   type Mask,
   maskedFlags,
   patchGrid,
   type ReconstructOptions,
   unpatchify,
 } from "@unmask/core";
-import { channelStatistics, type ImageInput } from "./batch.js";
+import type { ImageInput } from "./batch.js";
 
 /** Pictures [B, H, W, C] in units of the pixel range, 0 black and 1 white. */
 export interface ImageReconstruction {

@@ -1,5 +1,6 @@
 /** What the configs of transformer methods of pictures have in common. */
 import {
+  sizeSchema,
   type TransformerConfig,
   type TransformerDecoderConfig,
   transformerDecoderShape,
@@ -7,7 +8,6 @@ import {
   transformerSizes,
 } from "@unmask/core";
 import { z } from "zod";
-import { sizeSchema } from "./batch.js";
 
 export { hiddenWidth, type TransformerDecoderConfig as DecoderConfig } from "@unmask/core";
 

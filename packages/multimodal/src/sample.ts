@@ -1,6 +1,6 @@
 /** A sample of several modalities on the host. */
 import * as tf from "@tensorflow/tfjs";
-import { expect } from "@unmask/core";
+import { expect, whiteOf } from "@unmask/core";
 
 /** One modality's value: an array with channels last, or a vector. */
 export interface ArrayPart {
@@ -64,6 +64,6 @@ export function partValues(part: ArrayPart): Float32Array {
 }
 
 function writePart({ values }: ArrayPart, into: Float32Array, at: number): void {
-  const white = values instanceof Uint8Array ? 255 : values instanceof Uint16Array ? 65535 : 1;
+  const white = whiteOf(values);
   for (let j = 0; j < values.length; j++) into[at + j] = values[j]! / white;
 }

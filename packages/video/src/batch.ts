@@ -1,19 +1,23 @@
 /** From decoded clips to the tensors of a step. */
 import * as tf from "@tensorflow/tfjs";
-import { expect, patchGrid } from "@unmask/core";
+import {
+  channelStatistics,
+  expect,
+  normalisePixels,
+  type PixelInput,
+  patchGrid,
+  pixelInputShape,
+  sizeSchema,
+} from "@unmask/core";
 import { z } from "zod";
 import type { VideoSample } from "./sample.js";
 
 /** What every video method's config says about its input. */
-export interface VideoInput {
+export interface VideoInput extends PixelInput {
   /** Frames of a clip. */
   readonly frames: number;
   /** [height, width] in pixels. */
   readonly imageSize: readonly [number, number];
-  readonly channels: number;
-  /** Per channel, in units of the pixel range (0 black, 1 white); a single value stands for all channels. */
-  readonly mean: readonly number[];
-  readonly std: readonly number[];
 }
 
 /** How clips are cut into cubes of neighbouring frames and pixels, one token each. */
@@ -24,60 +28,17 @@ export interface CubeConfig {
   readonly patchSize: readonly [number, number];
 }
 
-const IMAGENET = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
-
 export const count = z.int().positive();
-
-/** A size as one number or [height, width]. */
-export const sizeSchema = (description: string) =>
-  z
-    .union([count, z.tuple([count, count]).readonly()])
-    .transform((size): readonly [number, number] => (typeof size === "number" ? [size, size] : size))
-    .describe(description);
 
 /** The schema keys of `VideoInput` and `CubeConfig`, those of the VideoMAE family by default. */
 export const videoInputShape = {
   frames: count.default(16).describe("frames of a clip"),
   imageSize: sizeSchema("height and width of the frames in pixels").default([224, 224]),
   channels: count.default(3).describe("channels of the frames"),
-  mean: z
-    .array(z.number())
-    .min(1)
-    .readonly()
-    .default(IMAGENET.mean)
-    .describe("per-channel mean that is subtracted, white being 1"),
-  std: z
-    .array(z.number().positive())
-    .min(1)
-    .readonly()
-    .default(IMAGENET.std)
-    .describe("per-channel deviation that is divided by"),
+  ...pixelInputShape,
   tubeletSize: count.default(2).describe("frames of a cube"),
   patchSize: sizeSchema("height and width of a cube in pixels").default([16, 16]),
 };
-
-/** Throws unless mean and std fit the channels. ImageNet's three, the default, are averaged for other channel counts. */
-export function channelStatistics({ channels, mean, std }: Pick<VideoInput, "channels" | "mean" | "std">): {
-  mean: number[];
-  std: number[];
-} {
-  const spread = (name: string, values: readonly number[]): number[] => {
-    if (values.length === channels) return [...values];
-    const isDefault =
-      values.length === 3 && values.every((v, i) => v === IMAGENET.mean[i] || v === IMAGENET.std[i]);
-    expect(
-      values.length === 1 || isDefault,
-      `video config: ${name} has ${values.length} values for ${channels} channels; give one for each, or one for all`,
-    );
-    const average = values.reduce((sum, v) => sum + v, 0) / values.length;
-    return Array.from({ length: channels }, () => average);
-  };
-  return { mean: spread("mean", mean), std: spread("std", std) };
-}
-
-/** The value that white has in pixels of this type. */
-export const whiteOf = (pixels: VideoSample["pixels"]): number =>
-  pixels instanceof Uint8Array ? 255 : pixels instanceof Uint16Array ? 65535 : 1;
 
 /** Views of each sample; every sample of a batch must have as many. */
 export function viewsOf(samples: readonly VideoSample[]): number {
@@ -96,7 +57,7 @@ export function viewsOf(samples: readonly VideoSample[]): number {
 export function videoTensor(config: VideoInput, samples: readonly VideoSample[]): tf.Tensor5D {
   const { frames, channels } = config;
   const [height, width] = config.imageSize;
-  const { mean, std } = channelStatistics(config);
+  const statistics = channelStatistics(config);
   const views = viewsOf(samples);
   const size = views * frames * height * width * channels;
   const values = new Float32Array(samples.length * size);
@@ -110,13 +71,7 @@ export function videoTensor(config: VideoInput, samples: readonly VideoSample[])
       () =>
         `video batch: expected clips of ${frames} frames, ${height}x${width} pixels, ${channels} channels, got ${sample.frames} frames, ${sample.height}x${sample.width}, ${sample.channels}; give the reader the clip length, size and channels of the model`,
     );
-    const white = whiteOf(pixels);
-    for (let c = 0; c < channels; c++) {
-      const scale = 1 / (white * std[c]!);
-      const shift = -mean[c]! / std[c]!;
-      for (let i = c, at = index * size + c; i < size; i += channels, at += channels)
-        values[at] = pixels[i]! * scale + shift;
-    }
+    normalisePixels(pixels, statistics, values, index * size);
   });
   return tf.tensor5d(values, [samples.length * views, frames, height, width, channels]);
 }

@@ -8,9 +8,10 @@ import {
   randomMask,
   scoreMask,
   tubeMask,
+  whiteOf,
 } from "@unmask/core";
 import { z } from "zod";
-import { type CubeConfig, cubeOf, whiteOf } from "./batch.js";
+import { type CubeConfig, cubeOf } from "./batch.js";
 import { scoresInView } from "./read/view-scores.js";
 import type { VideoSample } from "./sample.js";
 

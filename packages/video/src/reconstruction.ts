@@ -2,6 +2,7 @@
 import * as tf from "@tensorflow/tfjs";
 import {
   addPatchStatistics,
+  channelStatistics,
   type Mask,
   maskedFlags,
   normaliseChannels,
@@ -9,7 +10,7 @@ import {
   restoreRows,
   unpatchify,
 } from "@unmask/core";
-import { type CubeConfig, channelStatistics, cubeGrid, cubeOf, type VideoInput } from "./batch.js";
+import { type CubeConfig, cubeGrid, cubeOf, type VideoInput } from "./batch.js";
 
 /** Clips [B, frames, H, W, C] in units of the pixel range, 0 black and 1 white. */
 export interface VideoReconstruction {

@@ -1,6 +1,5 @@
 /** Mean and deviation of a data set's pixels: what models subtract and divide by. */
-import { BadSampleError, type Dataset, expect } from "@unmask/core";
-import { whiteOf } from "./batch.js";
+import { BadSampleError, type Dataset, expect, whiteOf } from "@unmask/core";
 import type { VideoSample } from "./sample.js";
 
 /** Per channel, over all pixels of the measured clips, white being 1. */

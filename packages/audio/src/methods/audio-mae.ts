@@ -33,11 +33,12 @@ import {
   type Random,
   type ReconstructOptions,
   randomMask,
+  sizeSchema,
   takeRows,
   timeFrequencyMask,
 } from "@unmask/core";
 import { z } from "zod";
-import { type AudioInput, audioGrid, audioInputShape, sizeSchema, spectrogramTensor } from "../batch.js";
+import { type AudioInput, audioGrid, audioInputShape, spectrogramTensor } from "../batch.js";
 import { poolBands, poolTokens } from "../pool.js";
 import { type AudioReconstruction, reconstruction } from "../reconstruction.js";
 import type { AudioSample } from "../sample.js";

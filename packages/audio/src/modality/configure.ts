@@ -7,9 +7,9 @@ import {
   FormatError,
   resolveConfig,
   type Source,
+  sizeSchema,
   UnmaskError,
 } from "@unmask/core";
-import { sizeSchema } from "../batch.js";
 import { type AudioInfo, audioInfo } from "../read/audio-file.js";
 import { AUDIO_EXTENSIONS, listRecordings } from "../read/list-recordings.js";
 import { energyStatistics } from "../statistics.js";

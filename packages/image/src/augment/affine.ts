@@ -1,7 +1,7 @@
 /** Small random rotations, shifts and changes of size. */
-import { expect } from "@unmask/core";
+import { expect, whiteOf } from "@unmask/core";
 import type { ImageSample } from "../sample.js";
-import { type Augmentation, blankLike, whiteOf } from "./augmentations.js";
+import { type Augmentation, blankLike } from "./augmentations.js";
 
 export interface AffineOptions {
   /** Greatest turn to either side, in degrees. */

@@ -1,5 +1,5 @@
 /** Augmentations of images in memory: functions from a sample and a generator to a new sample. */
-import { expect, type Random } from "@unmask/core";
+import { expect, type Random, whiteOf } from "@unmask/core";
 import type { ImageSample } from "../sample.js";
 import { resample } from "./resample.js";
 import { type CropOptions, type Fit, fitView, randomCropView, type Size, toSize, type View } from "./view.js";
@@ -69,11 +69,6 @@ export function placeImage(sample: ImageSample, { place }: View, background: num
       ((place.top + y) * width + place.left) * channels,
     );
   return { ...sample, pixels, height, width };
-}
-
-/** The value that white has in pixels of this type. */
-export function whiteOf(pixels: ImageSample["pixels"]): number {
-  return pixels instanceof Uint8Array ? 255 : pixels instanceof Uint16Array ? 65535 : 1;
 }
 
 /** `length` values of the type of `pixels`, all `level` (0 black, 1 white). */

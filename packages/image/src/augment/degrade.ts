@@ -1,7 +1,7 @@
 /** What happens to pictures on their way through the world: cuts, turns, noise, compression. */
-import { expect, type Random } from "@unmask/core";
+import { expect, type Random, whiteOf } from "@unmask/core";
 import type { ImageSample } from "../sample.js";
-import { type Augmentation, blankLike, whiteOf } from "./augmentations.js";
+import { type Augmentation, blankLike } from "./augmentations.js";
 import { mirrored } from "./blur.js";
 import { type Size, toSize } from "./view.js";
 

@@ -18,6 +18,7 @@ import {
   applyConv2d,
   type BatchNormParams,
   type ConvParams,
+  channelStatistics,
   type EncodeOptions,
   expect,
   initBatchNorm,
@@ -28,7 +29,7 @@ import {
   xavierUniform,
 } from "@unmask/core";
 import { z } from "zod";
-import { channelStatistics, type ImageInput, imageInputShape, imageTensor } from "../batch.js";
+import { type ImageInput, imageInputShape, imageTensor } from "../batch.js";
 import type { ImageReconstruction } from "../reconstruction.js";
 import type { ImageSample } from "../sample.js";
 import { count } from "../transformer-config.js";

@@ -21,12 +21,12 @@ import {
   type LinearParams,
   l2Normalise,
   type Random,
+  sizeSchema,
   stopGradient,
   tokenCrossEntropy,
 } from "@unmask/core";
 import { z } from "zod";
 import { type RecipeConfig, recipeShape, recipeView } from "../augment/recipe.js";
-import { sizeSchema } from "../batch.js";
 import {
   type BackboneConfig,
   type BackboneParams,

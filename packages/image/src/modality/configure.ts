@@ -9,9 +9,10 @@ import {
   type Method,
   type Model,
   resolveConfig,
+  sizeSchema,
 } from "@unmask/core";
 import { z } from "zod";
-import { type ImageInput, sizeSchema } from "../batch.js";
+import type { ImageInput } from "../batch.js";
 import { convMae } from "../methods/conv-mae.js";
 import { type SparkConfig, spark } from "../methods/spark.js";
 import { convEncoderStride } from "../nn/conv-encoder.js";

@@ -1,5 +1,6 @@
 /** From the channels a file has to those that are wanted. */
-import { blankLike, whiteOf } from "../augment/augmentations.js";
+import { whiteOf } from "@unmask/core";
+import { blankLike } from "../augment/augmentations.js";
 import type { ImageSample } from "../sample.js";
 
 /** A picture as its file has it. */

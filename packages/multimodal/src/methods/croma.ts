@@ -43,6 +43,7 @@ import {
   randomMask,
   restoreRows,
   sinCos2d,
+  sizeSchema,
   stopGradient,
   takeRows,
   tokenMse,
@@ -58,7 +59,7 @@ import {
   initBiasedTransformer,
   initCrossTransformer,
 } from "../biased-transformer.js";
-import { count, ratio, sizeSchema } from "../config.js";
+import { count, ratio } from "../config.js";
 import { distanceBias } from "../distance-bias.js";
 import { encodeByPresence } from "../encode-by-presence.js";
 import {

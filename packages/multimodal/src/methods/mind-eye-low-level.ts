@@ -21,6 +21,7 @@ import {
   l1,
   type Method,
   type Random,
+  sizeSchema,
 } from "@unmask/core";
 import { z } from "zod";
 import {
@@ -29,7 +30,7 @@ import {
   type ResidualMlpConfig,
   type ResidualMlpParams,
 } from "../brain-network.js";
-import { count, sizeSchema } from "../config.js";
+import { count } from "../config.js";
 import type { MultimodalReconstruction } from "../part-pictures.js";
 import { type AlignedSample, stackParts } from "../sample.js";
 

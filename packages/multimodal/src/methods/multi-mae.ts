@@ -33,6 +33,7 @@ import {
   patchify,
   type Random,
   type ReconstructOptions,
+  sizeSchema,
   takeRows,
   tokenL1,
   tokenMse,
@@ -41,7 +42,7 @@ import {
 import { z } from "zod";
 import { bandsLast } from "../bands.js";
 import { drawBudget, maskByBudget } from "../budget.js";
-import { count, sizeSchema } from "../config.js";
+import { count } from "../config.js";
 import { encodeByPresence } from "../encode-by-presence.js";
 import { joinTokens, type Span } from "../join-tokens.js";
 import {

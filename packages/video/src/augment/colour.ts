@@ -1,6 +1,5 @@
 /** The other view of a clip that contrastive methods compare it with: the same change for all its frames. */
-import type { Random } from "@unmask/core";
-import { whiteOf } from "../batch.js";
+import { type Random, whiteOf } from "@unmask/core";
 import type { VideoSample } from "../sample.js";
 
 export interface ClipChange {

@@ -8,8 +8,8 @@ import {
   FormatError,
   resolveConfig,
   type Source,
+  sizeSchema,
 } from "@unmask/core";
-import { sizeSchema } from "../batch.js";
 import { frameCount, type VideoInfo } from "../read/clip.js";
 import { videoInfo } from "../read/decode.js";
 import { listVideos } from "../read/list-videos.js";

@@ -1,9 +1,9 @@
 /** Video data sets by path, as the command line names them. */
 import { statSync } from "node:fs";
 import { extname } from "node:path";
-import { type Dataset, expect, type OpenOptions, type Source, UnmaskError } from "@unmask/core";
+import { type Dataset, expect, type OpenOptions, type Source, UnmaskError, whiteOf } from "@unmask/core";
 import { z } from "zod";
-import { type CubeConfig, count, cubeGrid, type VideoInput, whiteOf } from "../batch.js";
+import { type CubeConfig, count, cubeGrid, type VideoInput } from "../batch.js";
 import { textGuidedVideoMae } from "../methods/text-guided-video-mae.js";
 import { VIDEO_EXTENSIONS } from "../read/list-videos.js";
 import { guidedVideoFolder, videoFiles, videoFolder } from "../read/video-folder.js";
