@@ -27,21 +27,21 @@ const momentsKernel = kernel<{ x: tf.Tensor; active?: tf.Tensor }, object>(
   },
 );
 
-function unstack(moments: tf.Tensor, epsilon: number): { mean: tf.Tensor; rstd: tf.Tensor } {
+function unstack(moments: tf.Tensor, epsilon: number): { mean: tf.Tensor; deviation: tf.Tensor } {
   const [mean, variance] = tf.unstack(moments) as [tf.Tensor, tf.Tensor];
-  return { mean, rstd: tf.rsqrt(tf.add(variance, epsilon)) };
+  return { mean, deviation: tf.sqrt(tf.add(variance, epsilon)) };
 }
 
 /**
- * `UnmaskBatchNorm`: y = ((x - mean) * rstd * weight + bias) * active, epsilon inside the root.
+ * `UnmaskBatchNorm`: y = ((x - mean) / deviation * weight + bias) * active, epsilon inside the root.
  * inputs x [R, C], moments [2, C], weight? [C], bias? [C], active? [R]; attrs epsilon; outputs [y [R, C]].
  */
 const normKernel = kernel<
   { x: tf.Tensor; moments: tf.Tensor; weight?: tf.Tensor; bias?: tf.Tensor; active?: tf.Tensor },
   { epsilon: number }
 >("UnmaskBatchNorm", ({ x, moments, weight, bias, active }, { epsilon }) => {
-  const { mean, rstd } = unstack(moments, epsilon);
-  let y: tf.Tensor = tf.mul(tf.sub(x, mean), rstd);
+  const { mean, deviation } = unstack(moments, epsilon);
+  let y: tf.Tensor = tf.div(tf.sub(x, mean), deviation);
   if (weight !== undefined) y = tf.mul(y, weight);
   if (bias !== undefined) y = tf.add(y, bias);
   return [active === undefined ? y : tf.mul(y, column(active)!)];
@@ -56,13 +56,16 @@ const normGradKernel = kernel<
   { dy: tf.Tensor; x: tf.Tensor; moments: tf.Tensor; weight?: tf.Tensor; active?: tf.Tensor },
   { epsilon: number }
 >("UnmaskBatchNormGrad", ({ dy, x, moments, weight, active }, { epsilon }) => {
-  const { mean, rstd } = unstack(moments, epsilon);
+  const { mean, deviation } = unstack(moments, epsilon);
   const weights = column(active);
-  const normed = tf.mul(tf.sub(x, mean), rstd);
+  const normed = tf.div(tf.sub(x, mean), deviation);
   const [dbias, dweight] = [columnSums(dy, weights), columnSums(tf.mul(dy, normed), weights)];
-  // what y would change by through the mean and the variance is taken off
-  const through = tf.div(tf.add(dbias, tf.mul(normed, dweight)), countOf(x, active));
-  const inner = tf.mul(tf.sub(dy, through), weight === undefined ? rstd : tf.mul(rstd, weight));
+  // what y would change by through the variance and the mean is taken off, the mean last: columns then sum to 0
+  const count = countOf(x, active);
+  const tilted = tf.sub(dy, tf.mul(normed, tf.div(dweight, count)));
+  const centred = tf.sub(tilted, tf.div(columnSums(tilted, weights), count));
+  const scaled = tf.div(centred, deviation);
+  const inner = weight === undefined ? scaled : tf.mul(scaled, weight);
   return [weights === undefined ? inner : tf.mul(inner, weights), dweight, dbias];
 });
 
