@@ -65,8 +65,11 @@ async function compare(name: string): Promise<void> {
       if (peer === "jax") return startRunner("JAX jit", python!, [script("./peers/mae_step_jax.py"), inputs]);
       return startRunner(`PyTorch ${peer}`, python!, [script("./peers/mae_step.py"), inputs, peer]);
     });
-    const rate = await first.rate();
-    report(name, setting, rate, await inTurns([first, ...others], Number(args.rounds)));
+    let rate = 0;
+    const runs = await inTurns([first, ...others], Number(args.rounds), async () => {
+      rate = await first.rate();
+    });
+    report(name, setting, rate, runs);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

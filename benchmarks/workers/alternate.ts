@@ -54,8 +54,12 @@ export function startRunner(label: string, command: string, commandArgs: readonl
   };
 }
 
-/** Each runner once a round, after three rounds that warm up; then all are ended. */
-export async function inTurns(runners: readonly Runner[], rounds: number): Promise<Timed[]> {
+/** Each runner once a round, after three rounds that warm up; then all are ended. `atRest` runs before that. */
+export async function inTurns(
+  runners: readonly Runner[],
+  rounds: number,
+  atRest?: () => Promise<void>,
+): Promise<Timed[]> {
   const timed = runners.map(({ label }) => ({ label, times: [] as number[], losses: [] as number[] }));
   for (let round = 0; round < rounds + 3; round++)
     for (const [i, runner] of runners.entries()) {
@@ -64,6 +68,7 @@ export async function inTurns(runners: readonly Runner[], rounds: number): Promi
       if (round >= 3) timed[i]!.times.push(answer.ms);
       await new Promise((done) => setTimeout(done, 50)); // the other's threads come to rest
     }
+  await atRest?.();
   return Promise.all(timed.map(async (one, i) => ({ ...one, peak: await runners[i]!.end() })));
 }
 
