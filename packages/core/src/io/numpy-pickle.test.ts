@@ -68,5 +68,7 @@ describe("parseNumpyPickle", () => {
 
 it("parseSparseNpz reads what scipy.sparse.save_npz writes", () => {
   expect(plain(parseSparseNpz(file("sparse.npz")))).toEqual(MATRIX);
-  expect(() => parseSparseNpz(file("numpy-protocol2.pkl"))).toThrow(FormatError);
+  expect(plain(parseSparseNpz(file("sparse-coo.npz")))).toEqual(MATRIX);
+  for (const broken of ["sparse-coo-outside.npz", "numpy-protocol2.pkl"])
+    expect(() => parseSparseNpz(file(broken)), broken).toThrow(FormatError);
 });

@@ -9,6 +9,7 @@ import {
   type DType,
   gatherStrided,
   type RawTensor,
+  rawTensor,
   rowMajorStrides,
   swapBytes,
   toFloat32,
@@ -188,19 +189,54 @@ function checkedRows(
 }
 
 /**
- * Reads what scipy.sparse.save_npz wrote of a csr matrix.
+ * Reads what scipy.sparse.save_npz wrote of a csr or a coo matrix; entries of a row keep their order.
  * @throws FormatError when it is damaged or of another layout
  */
 export function parseSparseNpz(bytes: Uint8Array): SparseRows {
   const what = "sparse npz";
   const zip = openZip(memorySource(bytes), what);
   const member = (name: string) => {
-    if (!zip.has(`${name}.npy`)) throw bad(`has no ${name}.npy; expected a csr matrix`, what);
+    if (!zip.has(`${name}.npy`)) throw bad(`has no ${name}.npy; expected a csr or coo matrix`, what);
     return parseNpy(zip.read(`${name}.npy`));
   };
   const shape = Array.from(toInt32(member("shape")));
+  if (zip.has("row.npy")) return rowsOfEntries(shape, member("row"), member("col"), member("data"), what);
   return checkedRows(shape, member("indptr"), member("indices"), member("data"), what);
 }
+
+/** Entries (row, column, value) in any order, sorted by row. */
+function rowsOfEntries(
+  shape: readonly number[],
+  row: RawTensor,
+  column: RawTensor,
+  data: RawTensor,
+  what: string,
+): SparseRows {
+  const [of, columns, values] = [toInt32(row), toInt32(column), toFloat32(data)];
+  const rows = shape[0]!;
+  if (
+    columns.length !== of.length ||
+    values.length !== of.length ||
+    !(rows >= 0 && rows <= MOST_ROWS) ||
+    of.some((at) => at < 0 || at >= rows)
+  )
+    throw bad(`entries of a sparse matrix of ${shape.join(" x ")} that do not fit it`, what);
+  const starts = new Int32Array(rows + 1);
+  for (const at of of) starts[at + 1]!++;
+  for (let at = 0; at < rows; at++) starts[at + 1]! += starts[at]!;
+  const next = starts.slice();
+  const [indices, sorted] = [new Int32Array(of.length), new Float32Array(of.length)];
+  of.forEach((at, i) => {
+    const place = next[at]!++;
+    indices[place] = columns[i]!;
+    sorted[place] = values[i]!;
+  });
+  const raw = (array: Int32Array | Float32Array) => rawTensor(array, [array.length]);
+  return checkedRows(shape, raw(starts), raw(indices), raw(sorted), what);
+}
+
+/** A file's word on a matrix without entries must not take the memory of that many rows. */
+const MOST_ROWS = 2 ** 27;
 
 /** Arrays and matrices in the place of what stood for them until their state had come. */
 function resolved(root: unknown): unknown {
