@@ -5,6 +5,7 @@
 #include "../memory.h"
 #include "../threads.h"
 #include "exports.h"
+#include "geometry.h"
 #include "gemm.h"
 #include "simd.h"
 
@@ -25,12 +26,6 @@ struct Conv : ConvGeometry {
   }
 };
 static_assert(sizeof(Conv) == 16 * sizeof(int32_t));
-
-Conv read(const int32_t* geometry) {
-  Conv c;
-  memcpy(&c, geometry, sizeof c);
-  return c;
-}
 
 struct Position {
   int64_t b, y, x;
@@ -72,7 +67,7 @@ void unfold(const Conv& c, const float* x, int64_t group, int64_t first, int64_t
 
 // filter is [groups][kh][kw][C / groups][O / groups]; geometry: the fields of Conv in order.
 void conv2d(const float* x, const float* filter, float* y, const int32_t* geometry) {
-  const Conv c = read(geometry);
+  const Conv c = read_geometry<Conv>(geometry);
   const int64_t in = c.in_group(), out = c.out_group(), window = c.window();
   if (c.pointwise()) {
     gemm({c.positions(), out, in, {x, in, 1}, {filter, out, 1}, y, out, {}});
@@ -89,7 +84,7 @@ void conv2d(const float* x, const float* filter, float* y, const int32_t* geomet
 }
 
 void conv2d_input_grad(const float* dy, const float* filter, float* dx, const int32_t* geometry) {
-  const Conv c = read(geometry);
+  const Conv c = read_geometry<Conv>(geometry);
   const int64_t in = c.in_group(), out = c.out_group(), window = c.window();
   if (c.pointwise()) {
     gemm({c.positions(), in, out, {dy, out, 1}, {filter, 1, out}, dx, in, {}});
@@ -120,7 +115,7 @@ void conv2d_input_grad(const float* dy, const float* filter, float* dx, const in
 }
 
 void conv2d_filter_grad(const float* x, const float* dy, float* dfilter, const int32_t* geometry) {
-  const Conv c = read(geometry);
+  const Conv c = read_geometry<Conv>(geometry);
   const int64_t in = c.in_group(), out = c.out_group(), window = c.window(), positions = c.positions();
   if (c.pointwise()) {
     gemm({in, out, positions, {x, 1, in}, {dy, out, 1}, dfilter, out, {}});

@@ -6,6 +6,7 @@
 #include "../memory.h"
 #include "../threads.h"
 #include "channels.h"
+#include "geometry.h"
 
 namespace unmask::UNMASK_ISA {
 namespace {
@@ -13,15 +14,6 @@ namespace {
 constexpr int64_t kWork = 1 << 14;  // products of one task, about
 constexpr int kTile = 4;            // output places along a row that share the filter's values
 
-Depthwise read(const int32_t* geometry) {
-  Depthwise d;
-  memcpy(&d, geometry, sizeof d);
-  return d;
-}
-
-struct Range {
-  int64_t begin, end;
-};
 // The kernel entries i of 0 .. kernel - 1 with 0 <= at + i * dilation < size
 UNMASK_INLINE Range entries(int64_t at, int64_t kernel, int64_t dilation, int64_t size) {
   const int64_t begin = at >= 0 ? 0 : (-at + dilation - 1) / dilation;
@@ -94,11 +86,11 @@ void turned_forward(const Depthwise& d, const float* dy, const float* filter, fl
 }  // namespace
 
 void depthwise(const float* x, const float* filter, float* y, const int32_t* geometry) {
-  forward(read(geometry), x, filter, y);
+  forward(read_geometry<Depthwise>(geometry), x, filter, y);
 }
 
 void depthwise_input_grad(const float* dy, const float* filter, float* dx, const int32_t* geometry) {
-  const Depthwise d = read(geometry);
+  const Depthwise d = read_geometry<Depthwise>(geometry);
   if (d.stride_y == 1 && d.stride_x == 1) return turned_forward(d, dy, filter, dx);
   const int64_t row = int64_t{d.out_width} * d.channels * d.kernel_y * d.kernel_x;
   parallel_ranges(int64_t{d.batch} * d.height, 1 + kWork / (row + 1), [&](int64_t begin, int64_t end) {
@@ -130,7 +122,7 @@ void depthwise_input_grad(const float* dy, const float* filter, float* dx, const
 
 // Ranges of output rows sum apart and are added in order. Their number follows from the shape alone.
 void depthwise_filter_grad(const float* x, const float* dy, float* dfilter, const int32_t* geometry) {
-  const Depthwise d = read(geometry);
+  const Depthwise d = read_geometry<Depthwise>(geometry);
   const int64_t size = int64_t{d.kernel_y} * d.kernel_x * d.channels, rows = int64_t{d.batch} * d.out_height;
   const int64_t grain = rows / 32 + 1, tasks = (rows + grain - 1) / grain;
   float* partial = scratch(Slot::partial, tasks * size);

@@ -19,8 +19,7 @@ struct Farthest {
 // Moves the distances of points [begin, end) to what they are with one more point chosen; the farthest, the first of several.
 Farthest advance(const float* const axes[3], float* nearest, int64_t begin, int64_t end, const float at[3]) {
   vf most = splat(-1.0f);
-  vi place = splat_int(-1), lane{};
-  for (int l = 0; l < W; l++) lane[l] = static_cast<int32_t>(begin) + l;
+  vi place = splat_int(-1), lane = first_places() + static_cast<int32_t>(begin);
   for (int64_t i = begin; i < end; i += W, lane += W) {
     const vf squared = squared_distance(load(axes[0] + i) - at[0], load(axes[1] + i) - at[1], load(axes[2] + i) - at[2]);
     const vf known = load(nearest + i);

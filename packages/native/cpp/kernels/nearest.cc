@@ -20,8 +20,7 @@ template <int tile>
 UNMASK_INLINE void nearest_of_tile(const float* from, const float* turned, int64_t m, int64_t padded, int64_t width,
                                    int32_t* index) {
   vf best[tile] = {};
-  vi place[tile] = {}, at{};
-  for (int l = 0; l < W; l++) at[l] = l;
+  vi place[tile] = {}, at = first_places();
   for (int64_t j = 0; j < m; j += W, at += W) {
     vf sum[tile];
     for (vf& v : sum) v = vf{};

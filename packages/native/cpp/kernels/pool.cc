@@ -4,6 +4,7 @@
 #include "../threads.h"
 #include "channels.h"
 #include "exports.h"
+#include "geometry.h"
 
 namespace unmask::UNMASK_ISA {
 namespace {
@@ -20,15 +21,6 @@ struct Pool : PoolGeometry {
 };
 static_assert(sizeof(Pool) == 17 * sizeof(int32_t));
 
-Pool read(const int32_t* geometry) {
-  Pool p;
-  memcpy(&p, geometry, sizeof p);
-  return p;
-}
-
-struct Range {
-  int64_t begin, end;
-};
 UNMASK_INLINE Range inside(int64_t at, int64_t kernel, int64_t size) {
   return {at < 0 ? 0 : at, at + kernel < size ? at + kernel : size};
 }
@@ -105,7 +97,7 @@ void spread_maximum(const Pool& p, const float* dy, const float* x, float* dx) {
 
 // The largest of each window, NaN passed over.
 void max_pool(const float* x, float* y, const int32_t* geometry) {
-  const Pool p = read(geometry);
+  const Pool p = read_geometry<Pool>(geometry);
   each_output(p, [&](int64_t i, int64_t image, const Window& at) {
     each_channel(0, p.channels, [&](int64_t c, auto zero) {
       using V = decltype(zero);
@@ -121,7 +113,7 @@ void max_pool(const float* x, float* y, const int32_t* geometry) {
 
 // The mean of what each window holds; `empty` where it lies outside altogether.
 void avg_pool(const float* x, float* y, float empty, const int32_t* geometry) {
-  const Pool p = read(geometry);
+  const Pool p = read_geometry<Pool>(geometry);
   each_output(p, [&](int64_t i, int64_t image, const Window& at) {
     int64_t places = 0;
     each_place(p, at, [&](int64_t) { places++; });
@@ -136,14 +128,14 @@ void avg_pool(const float* x, float* y, float empty, const int32_t* geometry) {
 }
 
 void max_pool_grad(const float* dy, const float* x, float* dx, bool last, const int32_t* geometry) {
-  const Pool p = read(geometry);
+  const Pool p = read_geometry<Pool>(geometry);
   if (last) spread_maximum<true>(p, dy, x, dx);
   else spread_maximum<false>(p, dy, x, dx);
 }
 
 // As TensorFlow.js has it: each place of a window receives dy over the size of a whole window.
 void avg_pool_grad(const float* dy, float* dx, const int32_t* geometry) {
-  const Pool p = read(geometry);
+  const Pool p = read_geometry<Pool>(geometry);
   const float share = 1.0f / static_cast<float>(p.window());
   each_image(p, [&](int64_t b, int64_t begin, int64_t end) {
     float* to = dx + b * p.inputs() * p.channels;

@@ -14,12 +14,6 @@ constexpr int64_t kWork = 1 << 13;
 constexpr int64_t kFew = 48;         // up to so many are kept in order while a row is read, more are sorted
 constexpr int kBlock = 8;            // vectors that are looked at together
 
-UNMASK_INLINE vi first_places() {
-  vi v{};
-  for (int i = 0; i < W; i++) v[i] = i;
-  return v;
-}
-
 // Compared with the entry at the start: where that is NaN it stays, other NaNs are passed over, the first of equals wins.
 template <bool smallest>
 int32_t best_of_row(const float* x, int64_t n) {

@@ -30,6 +30,12 @@ UNMASK_INLINE vf load(const float* p) { return *reinterpret_cast<const vf_unalig
 UNMASK_INLINE void store(float* p, vf v) { *reinterpret_cast<vf_unaligned*>(p) = v; }
 UNMASK_INLINE vf splat(float x) { return x - vf{}; }
 UNMASK_INLINE vi splat_int(int32_t x) { return x - vi{}; }
+// 0, 1, 2, ...
+UNMASK_INLINE vi first_places() {
+  vi v{};
+  for (int i = 0; i < W; i++) v[i] = i;
+  return v;
+}
 
 // The first n floats (0 <= n < W) at p; the other lanes are 0.
 #if UNMASK_WIDTH == 16

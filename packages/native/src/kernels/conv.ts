@@ -1,13 +1,15 @@
 /** Two-dimensional convolutions, channels last, with their gradients. */
-import * as tf from "@tensorflow/tfjs";
+import type * as tf from "@tensorflow/tfjs";
 import type { NativeBackend } from "../backend.js";
 import {
   depthwiseFilterGradient,
   depthwiseForward,
   depthwiseInputGradient,
+  isEmpty,
   type Pair,
   type Size4,
   type Windows,
+  windowsOf,
 } from "./depthwise.js";
 import { type Call, copyElements, isFloat, type Kernels, requireShapes, stridesOf } from "./kernel.js";
 
@@ -23,9 +25,6 @@ const isDepthwise = ({ input, output, groups }: Geometry) =>
 function numbers({ input, output, kernel, stride, dilation, before, groups }: Geometry): Int32Array {
   return Int32Array.of(...input, ...output.slice(1), ...kernel, ...stride, ...dilation, ...before, groups);
 }
-
-const isEmpty = ({ input, output, kernel }: Geometry) =>
-  [...input, ...output, ...kernel].some((n) => n === 0);
 
 /**
  * Copies between [O, C/groups, kh, kw], core's layout, and the addon's: [groups, kh, kw, C/groups, O/groups], or
@@ -175,32 +174,11 @@ const coreKernels: Kernels = {
 
 // ---- tfjs's kernels ----
 
-type Conv2DInfo = ReturnType<typeof tf.backend_util.computeConv2DInfo>;
-
-function tfjsGeometry(info: Conv2DInfo): Geometry {
-  return {
-    input: [info.batchSize, info.inHeight, info.inWidth, info.inChannels],
-    output: [info.batchSize, info.outHeight, info.outWidth, info.outChannels],
-    kernel: [info.filterHeight, info.filterWidth],
-    stride: [info.strideHeight, info.strideWidth],
-    dilation: [info.dilationHeight, info.dilationWidth],
-    before: [info.padInfo.top, info.padInfo.left],
-    groups: 1,
-  };
-}
-
 /** The geometry of a call of tfjs's, or undefined for one that stays with tfjs: channels first, odd shapes. */
-function geometryOf({ attrs, inputs }: Call, input: number[], filter: number[]): Geometry | undefined {
+function geometryOf(call: Call, input: number[], filter: number[]): Geometry | undefined {
+  const { attrs, inputs } = call;
   if (attrs.dataFormat !== undefined && attrs.dataFormat !== "NHWC") return undefined;
-  const info = tf.backend_util.computeConv2DInfo(
-    input as [number, number, number, number],
-    filter as [number, number, number, number],
-    attrs.strides as number,
-    (attrs.dilations as number | undefined) ?? 1,
-    attrs.pad as "same",
-    attrs.dimRoundingMode as "floor" | undefined,
-  );
-  const geometry = tfjsGeometry(info);
+  const geometry = { ...windowsOf(call, input, filter, false), groups: 1 };
   const { dy } = inputs;
   return dy !== undefined && dy.shape.join() !== geometry.output.join() ? undefined : geometry;
 }

@@ -28,7 +28,8 @@ function numbers({ input, output, kernel, stride, dilation, before }: Windows): 
   return Int32Array.of(...sizes, ...kernel, ...stride, ...dilation, ...before);
 }
 
-const isEmpty = ({ input, output, kernel }: Windows) => [...input, ...output, ...kernel].some((n) => n === 0);
+export const isEmpty = ({ input, output, kernel }: Windows) =>
+  [...input, ...output, ...kernel].some((n) => n === 0);
 
 /** Calls `body` with x where every channel stands as many times as it has filters. */
 function withRepeats<T>(
@@ -97,8 +98,13 @@ export function depthwiseFilterGradient(
   return created;
 }
 
-/** The windows of a call of tfjs's; `filter` is [kh, kw, C, O / C]. */
-function windowsOf({ attrs }: Call, input: readonly number[], filter: readonly number[]): Windows {
+/** The windows of a call of tfjs's; `filter` is [kh, kw, C, O], of a depthwise convolution [kh, kw, C, O / C]. */
+export function windowsOf(
+  { attrs }: Call,
+  input: readonly number[],
+  filter: readonly number[],
+  depthwise: boolean,
+): Windows {
   const info = tf.backend_util.computeConv2DInfo(
     input as [number, number, number, number],
     filter as [number, number, number, number],
@@ -106,7 +112,7 @@ function windowsOf({ attrs }: Call, input: readonly number[], filter: readonly n
     (attrs.dilations as number | undefined) ?? 1,
     attrs.pad as "same",
     attrs.dimRoundingMode as "floor" | undefined,
-    true,
+    depthwise,
   );
   return {
     input: [info.batchSize, info.inHeight, info.inWidth, info.inChannels],
@@ -129,7 +135,7 @@ export const depthwiseKernels: Kernels = {
     const { backend, attrs } = call;
     if (!tf.backend_util.eitherStridesOrDilationsAreOne(attrs.strides as number, attrs.dilations ?? 1))
       return undefined;
-    const windows = windowsOf(call, x.shape, filter.shape);
+    const windows = windowsOf(call, x.shape, filter.shape, true);
     if (!fits(windows, filter.shape)) return undefined;
     return depthwiseForward(backend, backend.floats(x), backend.floats(filter), windows);
   },
@@ -137,7 +143,7 @@ export const depthwiseKernels: Kernels = {
     const { backend, attrs } = call;
     const { dy, filter } = call.inputs;
     if (!isFloat(dy) || !isFloat(filter)) return undefined;
-    const windows = windowsOf(call, attrs.inputShape as number[], filter.shape);
+    const windows = windowsOf(call, attrs.inputShape as number[], filter.shape, true);
     if (!fits(windows, filter.shape, dy)) return undefined;
     return depthwiseInputGradient(backend, backend.floats(dy), backend.floats(filter), windows);
   },
@@ -146,7 +152,7 @@ export const depthwiseKernels: Kernels = {
     const { x, dy } = call.inputs;
     if (!isFloat(x) || !isFloat(dy)) return undefined;
     const shape = attrs.filterShape as number[];
-    const windows = windowsOf(call, x.shape, shape);
+    const windows = windowsOf(call, x.shape, shape, true);
     if (!fits(windows, shape, dy)) return undefined;
     return depthwiseFilterGradient(backend, backend.floats(x), backend.floats(dy), windows, shape).info;
   },
