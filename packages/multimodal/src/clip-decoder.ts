@@ -5,6 +5,7 @@ import {
   applyLinear,
   applyTransformer,
   type BlockParams,
+  hiddenWidth,
   initLayerNorm,
   initLinear,
   initPatchEmbed,
@@ -71,7 +72,7 @@ export function initClipDecoder(
   random: Random,
   { video, width, decoderWidth, decoderDepth, mlpRatio }: ClipDecoderConfig,
 ): ClipDecoderParams {
-  const hidden = Math.trunc(decoderWidth * mlpRatio + 1e-6);
+  const hidden = hiddenWidth(decoderWidth, mlpRatio);
   return {
     encoder_to_decoder: initLinear(random, width, decoderWidth, { bias: false }),
     mask_token: parameter(truncatedNormal(0.02, 0.02)([1, 1, decoderWidth], random)),

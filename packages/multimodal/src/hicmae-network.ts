@@ -12,6 +12,7 @@ import {
   attention,
   type BlockParams,
   expect,
+  hiddenWidth,
   initBlock,
   initLayerNorm,
   initLinear,
@@ -138,7 +139,7 @@ export function initHicmaeNetwork(config: HicmaeNetworkConfig, random: Random): 
 }
 
 function plainBlock({ mlpRatio, qkvBias }: HicmaeNetworkConfig, width: number, random: Random): BlockParams {
-  const hidden = Math.trunc(width * mlpRatio + 1e-6);
+  const hidden = hiddenWidth(width, mlpRatio);
   return initBlock(random, { width, hidden, qkvBias: qkvBias ? "query-value" : "none" });
 }
 

@@ -23,6 +23,7 @@ import {
   constant,
   type EncodeOptions,
   expect,
+  hiddenWidth,
   initLayerNorm,
   initLinear,
   initPatchEmbed,
@@ -179,7 +180,7 @@ function init(config: SkeletonMaeConfig, random: Random): SkeletonMaeParams {
   const [slots, groups] = skeletonGrid(config);
   const patch = [config.framesPerToken, config.jointsPerToken] as const;
   const block = (width: number) =>
-    ({ width, hidden: Math.trunc(width * mlpRatio + 1e-6), qkvBias: qkvBias ? "all" : "none" }) as const;
+    ({ width, hidden: hiddenWidth(width, mlpRatio), qkvBias: qkvBias ? "all" : "none" }) as const;
   const table = (shape: number[]) => parameter(truncatedNormal(0.02)(shape, random));
   return {
     joints_embed: initPatchEmbed(random, { patch, channels, width, init: xavierUniform }),

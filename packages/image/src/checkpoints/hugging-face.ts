@@ -3,7 +3,7 @@
  * disk, in both directions. Queries, keys and values are three matrices there and one packed matrix here; everything
  * else is a matter of names. transformers 5 names its modules anew but writes the names below.
  */
-import { expect, type RawTensor, resolveConfig } from "@unmask/core";
+import { expect, hiddenWidth, type RawTensor, resolveConfig } from "@unmask/core";
 import { z } from "zod";
 import { type MaeConfig, mae } from "../methods/mae.js";
 import { type VitConfig, vit } from "../methods/vit.js";
@@ -137,7 +137,7 @@ export function exportHuggingFaceMaeConfig(config: MaeConfig): Record<string, un
     decoder_num_attention_heads: config.decoderHeads,
     decoder_hidden_size: config.decoderWidth,
     decoder_num_hidden_layers: config.decoderDepth,
-    decoder_intermediate_size: hiddenSize(config.decoderWidth, config.decoderMlpRatio),
+    decoder_intermediate_size: hiddenWidth(config.decoderWidth, config.decoderMlpRatio),
     mask_ratio: config.maskRatio,
     norm_pix_loss: config.normalisePixels,
   };
@@ -161,8 +161,6 @@ export function exportHuggingFaceVitConfig(
   };
 }
 
-const hiddenSize = (width: number, ratio: number) => Math.trunc(width * ratio + 1e-6);
-
 function theirCommon(config: MaeConfig | VitConfig) {
   const square = (name: string, [height, width]: readonly [number, number]) => {
     expect(
@@ -175,7 +173,7 @@ function theirCommon(config: MaeConfig | VitConfig) {
     hidden_size: config.width,
     num_hidden_layers: config.depth,
     num_attention_heads: config.heads,
-    intermediate_size: hiddenSize(config.width, config.mlpRatio),
+    intermediate_size: hiddenWidth(config.width, config.mlpRatio),
     hidden_act: Object.entries(activations).find(([, ours]) => ours === config.activation)![0],
     hidden_dropout_prob: 0,
     attention_probs_dropout_prob: 0,

@@ -21,6 +21,7 @@ import {
   constant,
   type EncodeOptions,
   expect,
+  hiddenWidth,
   infoNce,
   initLayerNorm,
   initLinear,
@@ -127,7 +128,7 @@ export interface CaptionGuidedBatch {
 
 function init(config: CaptionGuidedConfig, random: Random): CaptionGuidedParams {
   const { video, width, depth, mlpRatio, textWidth } = config;
-  const hidden = Math.trunc(width * mlpRatio + 1e-6);
+  const hidden = hiddenWidth(width, mlpRatio);
   return {
     encoder: {
       patch_embed: initCubeEmbed(random, video.patch, width),

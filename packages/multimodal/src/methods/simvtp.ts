@@ -22,6 +22,7 @@ import {
   type EncodeOptions,
   expect,
   gatherAny,
+  hiddenWidth,
   infoNce,
   initLayerNorm,
   initLinear,
@@ -135,7 +136,7 @@ export interface SimvtpBatch {
 
 function init(config: SimvtpConfig, random: Random): SimvtpParams {
   const { vocabulary, video, width, depth, mlpRatio } = config;
-  const hidden = Math.trunc(width * mlpRatio + 1e-6);
+  const hidden = hiddenWidth(width, mlpRatio);
   return {
     encoder: {
       patch_embed: initCubeEmbed(random, video.patch, width),

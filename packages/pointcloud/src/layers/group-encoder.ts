@@ -4,6 +4,7 @@ import {
   applyLayerNorm,
   type BlockParams,
   type DropPath,
+  hiddenWidth,
   type Initializer,
   initLayerNorm,
   initTransformer,
@@ -93,7 +94,7 @@ export interface GroupDecoderParams {
   readonly norm: LayerNormParams;
 }
 
-const hidden = ({ width, mlpRatio }: GroupEncoderConfig) => Math.trunc(width * mlpRatio + 1e-6);
+const hidden = ({ width, mlpRatio }: GroupEncoderConfig) => hiddenWidth(width, mlpRatio);
 
 export function initGroupEncoder(
   random: Random,

@@ -3,7 +3,7 @@
  * values are three matrices there and one packed matrix here; everything else is a matter of names. transformers 5 calls the
  * biases `query.bias` and `value.bias` in memory, all versions write `q_bias` and `v_bias`; both are read.
  */
-import { expect, type Keys, type RawTensor, resolveConfig, UnmaskError } from "@unmask/core";
+import { expect, hiddenWidth, type Keys, type RawTensor, resolveConfig, UnmaskError } from "@unmask/core";
 import { z } from "zod";
 import { type VideoMaeConfig, videoMae } from "../methods/video-mae.js";
 import { type VideoVitConfig, videoVit } from "../methods/video-vit.js";
@@ -103,7 +103,7 @@ export function exportHuggingFaceVideoMaeConfig(config: VideoMaeConfig): Record<
     decoder_num_attention_heads: config.decoderHeads,
     decoder_hidden_size: config.decoderWidth,
     decoder_num_hidden_layers: config.decoderDepth,
-    decoder_intermediate_size: Math.trunc(config.decoderWidth * config.decoderMlpRatio + 1e-6),
+    decoder_intermediate_size: hiddenWidth(config.decoderWidth, config.decoderMlpRatio),
     norm_pix_loss: config.normalisePixels,
   };
 }
@@ -188,7 +188,7 @@ function theirCommon(config: VideoMaeConfig | VideoVitConfig) {
     hidden_size: config.width,
     num_hidden_layers: config.depth,
     num_attention_heads: config.heads,
-    intermediate_size: Math.trunc(config.width * config.mlpRatio + 1e-6),
+    intermediate_size: hiddenWidth(config.width, config.mlpRatio),
     hidden_act: Object.entries(activations).find(([, ours]) => ours === config.activation)![0],
     hidden_dropout_prob: 0,
     attention_probs_dropout_prob: 0,
