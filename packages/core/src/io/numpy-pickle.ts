@@ -204,6 +204,9 @@ export function parseSparseNpz(bytes: Uint8Array): SparseRows {
   return checkedRows(shape, member("indptr"), member("indices"), member("data"), what);
 }
 
+/** Rows of a coo matrix: those without entries cost a file nothing, and memory here. */
+const MOST_ROWS = 2 ** 24;
+
 /** Entries (row, column, value) in any order, sorted by row. */
 function rowsOfEntries(
   shape: readonly number[],
@@ -234,9 +237,6 @@ function rowsOfEntries(
   const raw = (array: Int32Array | Float32Array) => rawTensor(array, [array.length]);
   return checkedRows(shape, raw(starts), raw(indices), raw(sorted), what);
 }
-
-/** A file's word on a matrix without entries must not take the memory of that many rows. */
-const MOST_ROWS = 2 ** 27;
 
 /** Arrays and matrices in the place of what stood for them until their state had come. */
 function resolved(root: unknown): unknown {

@@ -1,6 +1,7 @@
 /** The nearest point of another set. */
 import * as tf from "@tensorflow/tfjs";
 import { expect } from "../errors.js";
+import { differentiable } from "./differentiable.js";
 import { kernel } from "./kernel.js";
 
 /**
@@ -47,14 +48,13 @@ export function takeNearest(from: tf.Tensor, to: tf.Tensor): tf.Tensor3D {
     from.rank === 3 && to.rank === 3 && from.shape[0] === to.shape[0] && from.shape[2] === to.shape[2],
     () => `takeNearest: expected point sets [B, N, D] and [B, M, D], got [${from.shape}] and [${to.shape}]`,
   );
-  const [{ shape }, count] = [from, to.shape[1]!];
-  return tf.customGrad((p, q, save) => {
-    const [value, index] = takeNearestKernel({ from: p as tf.Tensor, to: q as tf.Tensor }, {});
-    (save as tf.GradSaveFunc)([index!]);
-    const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]) => [
-      tf.zeros(shape),
-      takeNearestGradKernel({ dy, index: saved[0]! }, { count })[0]!,
-    ];
-    return { value: value!, gradFunc };
-  })(from, to) as tf.Tensor3D;
+  const count = to.shape[1]!;
+  return differentiable({ to }, ({ to }) => {
+    const [value, index] = takeNearestKernel({ from, to }, {});
+    return {
+      value: value!,
+      saved: { index },
+      gradient: (dy, { index }) => ({ to: takeNearestGradKernel({ dy, index: index! }, { count })[0]! }),
+    };
+  }) as tf.Tensor3D;
 }
