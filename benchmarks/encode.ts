@@ -7,15 +7,15 @@
  * where `npm install onnxruntime-node` was run. Without them their peers are left out. Our process runs the built packages.
  */
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { availableParallelism, tmpdir } from "node:os";
+import { existsSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { createModel, createRandom, flatten, rawTensor, startEngine } from "@unmask/core";
 import { writeSafetensors } from "@unmask/core/node";
 import { mae } from "@unmask/image";
-import { buildPackages, inTurns, median, startRunner } from "./workers/alternate.js";
+import { buildPackages, inFolder, inTurns, median, startRunner } from "./workers/alternate.js";
 
 const { values: args } = parseArgs({
   options: {
@@ -30,9 +30,8 @@ const batch = Number(args.batch);
 const script = (at: string) => fileURLToPath(new URL(at, import.meta.url));
 const { PEERS_PYTHON: python, PEERS_NODE: node } = process.env;
 
-async function compare(size: string): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "unmask-bench-"));
-  try {
+const compare = (size: string) =>
+  inFolder(async (folder) => {
     const inputs = join(folder, "inputs.safetensors");
     await writeInputs(inputs, size);
     const ours = startRunner("@unmask/native", process.execPath, [script("./workers/encode.mjs"), inputs]);
@@ -51,10 +50,7 @@ async function compare(size: string): Promise<void> {
       ];
       console.log(cells.join("  "));
     }
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
+  });
 
 function runnerOf(peer: string, inputs: string, folder: string) {
   if (python === undefined) return left(peer, "PEERS_PYTHON names no Python that has torch");

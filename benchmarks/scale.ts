@@ -5,12 +5,11 @@
  * others stay, and what a second thread gives. Beside each time stand its growth and that of the work, in multiplications
  * and additions: a growth above the work's says what does not scale. Every thread count is a process of its own.
  */
-import { mkdtempSync, rmSync } from "node:fs";
-import { availableParallelism, tmpdir } from "node:os";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { buildPackages, inTurns, median, startRunner } from "./workers/alternate.js";
+import { buildPackages, inFolder, inTurns, median, startRunner } from "./workers/alternate.js";
 import { type MaeStep, operations, transformer, writeMaeStep } from "./workers/mae-steps.js";
 
 const { values: args } = parseArgs({
@@ -32,9 +31,8 @@ function setting({ batch, side, width, depth }: typeof start): MaeStep {
 }
 
 /** Median milliseconds of a step by one thread and by all. */
-async function times(step: MaeStep): Promise<[one: number, all: number]> {
-  const folder = mkdtempSync(join(tmpdir(), "unmask-bench-"));
-  try {
+const times = (step: MaeStep) =>
+  inFolder(async (folder): Promise<[one: number, all: number]> => {
     const inputs = join(folder, "inputs.safetensors");
     await writeMaeStep(inputs, step, 1);
     const worker = fileURLToPath(new URL("./workers/mae-step.mjs", import.meta.url));
@@ -42,10 +40,7 @@ async function times(step: MaeStep): Promise<[one: number, all: number]> {
       startRunner(`${threads}`, process.execPath, [worker, inputs, args.engine, String(threads)]);
     const [one, all] = await inTurns([by(1), by(availableParallelism())], Number(args.rounds));
     return [median(one!.times), median(all!.times)];
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
+  });
 
 buildPackages();
 console.log(

@@ -5,16 +5,15 @@
  * step of each. All start from the same parameters and see the same images and masks, so their losses must agree.
  * PEERS_PYTHON names a Python that has torch; without it only this library is timed. Prints medians, the ratio, peak
  * memory, and the rate in GFLOP/s beside that of bare multiply-adds measured on the spot. Our process runs the built
- * packages (built first where they are not). Peers: eager and compile (PyTorch), jax, tensorflow (tfjs-node), wasm. graph-mae is an
- * epoch of GraphMAE on Cora, of UNMASK_DATA, beside plain PyTorch; `pnpm bench graph --peer` has larger graphs.
+ * packages (built first where they are not). Peers: eager and compile (PyTorch), jax, tensorflow (tfjs-node), wasm.
+ * graph-mae is an epoch of GraphMAE on Cora, of UNMASK_DATA, beside plain PyTorch; `pnpm bench graph --peer` has larger graphs.
  */
-import { mkdtempSync, rmSync } from "node:fs";
-import { availableParallelism, tmpdir } from "node:os";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { startEngine } from "@unmask/core";
-import { buildPackages, inTurns, median, startRunner, type Timed } from "./workers/alternate.js";
+import { buildPackages, inFolder, inTurns, median, startRunner, type Timed } from "./workers/alternate.js";
 import { timeGraphMae } from "./workers/graph-nodes.js";
 import { type MaeStep, operations, transformer, writeMaeStep } from "./workers/mae-steps.js";
 
@@ -49,8 +48,7 @@ async function compare(name: string): Promise<void> {
   const setting = settings[name];
   if (setting === undefined)
     throw new Error(`bench step: no configuration ${name}; one of ${[...Object.keys(settings), GRAPH]}`);
-  const folder = mkdtempSync(join(tmpdir(), "unmask-bench-"));
-  try {
+  await inFolder(async (folder) => {
     const inputs = join(folder, "inputs.safetensors");
     await writeMaeStep(inputs, setting, Number(args.threads));
     const peers = python === undefined || args.peers === "" ? [] : args.peers.split(",");
@@ -70,9 +68,7 @@ async function compare(name: string): Promise<void> {
       rate = await first.rate();
     });
     report(name, setting, rate, runs);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  });
 }
 
 function report(name: string, setting: MaeStep, rate: number, runs: readonly Timed[]): void {

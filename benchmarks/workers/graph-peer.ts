@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import * as tf from "@tensorflow/tfjs";
 import { adam, createModel, createRandom, decayAll, disposeAll, trainable } from "@unmask/core";
 import { type Graph, graphMae } from "@unmask/graph";
+import { median } from "./alternate.js";
 import type { BenchOptions } from "./graph-nodes.js";
 
 const ROUNDS = 3;
@@ -115,5 +116,3 @@ function timeSteps(
   const memory = process.resourceUsage().maxRSS / 1024;
   return { milliseconds: median(times), processor: median(processor), memory };
 }
-
-const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[values.length >> 1]!;
