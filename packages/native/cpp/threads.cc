@@ -20,9 +20,10 @@ inline void relax() {
 #endif
 }
 
-// How long a worker looks for the next job before it sleeps: a training step issues jobs microseconds apart,
-// and waking a sleeping thread costs tens of microseconds.
-constexpr int kSpins = 1500;
+// How long a worker looks for the next job before it sleeps, some tenths of a millisecond: a training step issues
+// jobs tens of microseconds apart, and waking a thread whose core sleeps costs as much.
+constexpr int kSpins = 40000;
+constexpr int kMostShares = 64;
 
 thread_local bool inside_task = false;
 
@@ -38,12 +39,21 @@ struct Pool {
 
   Task task = nullptr;
   const void* context = nullptr;
-  int64_t count = 0;
-  std::atomic<int64_t> next{0};
+  struct alignas(64) Share {
+    std::atomic<int64_t> next{0};
+    int64_t end = 0;
+  };
+  Share share[kMostShares];
+  int shares = 1;
 
-  void drain() {
+  // Its own share, then what is left of the others': the rows that a thread has written for one job lie in its cache
+  // when it reads them for the next.
+  void drain(int id) {
     inside_task = true;
-    for (int64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < count;) task(context, i);
+    for (int s = 0; s < shares; s++) {
+      Share& from = share[(id + s) % shares];
+      for (int64_t i; (i = from.next.fetch_add(1, std::memory_order_relaxed)) < from.end;) task(context, i);
+    }
     inside_task = false;
   }
 
@@ -58,7 +68,7 @@ struct Pool {
         if (!open || id >= wanted.load(std::memory_order_relaxed)) continue;
         running.fetch_add(1, std::memory_order_relaxed);
       }
-      drain();
+      drain(id);
       if (running.fetch_sub(1, std::memory_order_acq_rel) == 1) {
         std::lock_guard lock(mutex);
         done.notify_one();
@@ -72,8 +82,11 @@ struct Pool {
       std::lock_guard lock(mutex);
       task = job;
       context = job_context;
-      count = jobs;
-      next.store(0, std::memory_order_relaxed);
+      shares = threads < kMostShares ? threads : kMostShares;
+      for (int s = 0; s < shares; s++) {
+        share[s].next.store(jobs * s / shares, std::memory_order_relaxed);
+        share[s].end = jobs * (s + 1) / shares;
+      }
       open = true;
       // Detached and never joined: a joinable thread would abort the process on an uncaught exception.
       for (; workers < threads - 1; workers++) std::thread([this, id = workers + 1] { work(id); }).detach();
@@ -83,7 +96,7 @@ struct Pool {
       wake.notify_all();
     else
       for (int64_t i = 1; i < jobs; i++) wake.notify_one();
-    drain();
+    drain(0);
     {
       std::lock_guard lock(mutex);
       open = false;

@@ -6,9 +6,10 @@ namespace unmask {
 
 using Task = void (*)(const void* context, int64_t index);
 
-// Runs task(context, 0 .. count-1), each index once, in no fixed order. The indices are handed out one by one,
-// so a slow core takes fewer. A call from inside a task, or while another JavaScript thread uses the pool,
-// runs on the calling thread alone. What a task computes must not depend on the number of threads.
+// Runs task(context, 0 .. count-1), each index once, in no fixed order. Every thread begins with a share of its own, of
+// neighbouring indices, and then helps with those of others, so a slow core takes fewer. A call from inside a task, or
+// while another JavaScript thread uses the pool, runs on the calling thread alone. What a task computes must not depend
+// on the number of threads.
 void run_parallel(int64_t count, Task task, const void* context);
 
 template <class F>

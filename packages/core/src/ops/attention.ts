@@ -1,6 +1,7 @@
 /** Scaled dot-product attention (Vaswani et al., arXiv 1706.03762), heads interleaved in the last axis. */
 import * as tf from "@tensorflow/tfjs";
 import { expect } from "../errors.js";
+import { differentiable } from "./differentiable.js";
 import { kernel } from "./kernel.js";
 
 type AttentionAttrs = { heads: number; scale: number };
@@ -112,21 +113,22 @@ export interface AttentionOptions {
  */
 export function attention(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, options: AttentionOptions): tf.Tensor3D {
   const { heads, scale, bias } = attentionSetting("attention", q.shape[2]!, options);
-  const op = tf.customGrad((...args) => {
-    const save = args.pop() as unknown as tf.GradSaveFunc;
-    const [q, k, v, bias] = args as tf.Tensor[];
-    const [out, lse] = attentionKernel({ q: q!, k: k!, v: v!, bias }, { heads, scale });
-    save([q!, k!, v!, out!, lse!, ...(bias ? [bias] : [])]);
+  return differentiable({ q, k, v, bias }, ({ q, k, v, bias }) => {
+    const [out, lse] = attentionKernel({ q, k, v, bias }, { heads, scale });
     return {
       value: out!,
-      gradFunc: (dout: tf.Tensor, [q, k, v, out, lse, bias]: tf.Tensor[]) =>
-        attentionGradKernel(
-          { dout, q: q!, k: k!, v: v!, out: out!, lse: lse!, bias },
-          { heads, scale, biasGradient: bias !== undefined },
-        ),
+      saved: { q, k, v, bias, out, lse },
+      gradient: (dout, { q, k, v, bias, out, lse }) => {
+        const given = { dout, q: q!, k: k!, v: v!, out: out!, lse: lse!, bias };
+        const [dq, dk, dv, dbias] = attentionGradKernel(given, {
+          heads,
+          scale,
+          biasGradient: bias !== undefined,
+        });
+        return { q: dq!, k: dk!, v: dv!, bias: dbias };
+      },
     };
-  });
-  return op(...[q, k, v, ...(bias ? [bias] : [])]) as tf.Tensor3D;
+  }) as tf.Tensor3D;
 }
 
 /**
@@ -136,21 +138,22 @@ export function attention(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, options: Att
  */
 export function selfAttention(qkv: tf.Tensor, options: AttentionOptions): tf.Tensor3D {
   const { heads, scale, bias } = attentionSetting("selfAttention", qkv.shape[2]! / 3, options);
-  const op = tf.customGrad((...args) => {
-    const save = args.pop() as unknown as tf.GradSaveFunc;
-    const [qkv, bias] = args as tf.Tensor[];
-    const [out, lse] = selfAttentionKernel({ qkv: qkv!, bias }, { heads, scale });
-    save([qkv!, out!, lse!, ...(bias ? [bias] : [])]);
+  return differentiable({ qkv, bias }, ({ qkv, bias }) => {
+    const [out, lse] = selfAttentionKernel({ qkv, bias }, { heads, scale });
     return {
       value: out!,
-      gradFunc: (dout: tf.Tensor, [qkv, out, lse, bias]: tf.Tensor[]) =>
-        selfAttentionGradKernel(
-          { dout, qkv: qkv!, out: out!, lse: lse!, bias },
-          { heads, scale, biasGradient: bias !== undefined },
-        ),
+      saved: { qkv, bias, out, lse },
+      gradient: (dout, { qkv, bias, out, lse }) => {
+        const given = { dout, qkv: qkv!, out: out!, lse: lse!, bias };
+        const [dqkv, dbias] = selfAttentionGradKernel(given, {
+          heads,
+          scale,
+          biasGradient: bias !== undefined,
+        });
+        return { qkv: dqkv!, bias: dbias };
+      },
     };
-  });
-  return op(...[qkv, ...(bias ? [bias] : [])]) as tf.Tensor3D;
+  }) as tf.Tensor3D;
 }
 
 /** What the kernels take: a checked number of heads, the scale, and the mask as part of the bias. */

@@ -1,6 +1,7 @@
 /** An operation with a gradient of its own, its inputs and what it saves by name. */
 import * as tf from "@tensorflow/tfjs";
 import type { Inputs } from "./kernel.js";
+import { type TapeEngine, tapeEngine } from "./tape.js";
 
 type Present<K extends string> = Readonly<Partial<Record<K, tf.Tensor>>>;
 
@@ -13,31 +14,63 @@ interface Forward<K extends string, S extends string> {
 }
 
 /**
- * An input that is undefined is absent: `forward` does not see it and gives it no gradient.
+ * What `tf.customGrad` does, without running a kernel for each tensor that is saved: those are most of the kernels of
+ * a step otherwise. An input that is undefined is absent: `forward` does not see it and gives it no gradient.
  * @param forward `taped` says whether a gradient may be asked for: what only that reads need not be computed otherwise
  */
 export function differentiable<I extends Inputs, S extends string>(
   inputs: I,
   forward: (inputs: I, taped: boolean) => Forward<Extract<keyof I, string>, S>,
 ): tf.Tensor {
-  const taped = tf.engine().isTapeOn();
-  const names = Object.keys(inputs).filter((name) => inputs[name] !== undefined);
-  const op = tf.customGrad((...args) => {
-    const save = args.pop() as tf.GradSaveFunc;
-    const given = Object.fromEntries(names.map((name, i) => [name, args[i]]));
-    const { value, saved, gradient } = forward(given as unknown as I, taped);
-    const kept = (Object.entries(saved) as [S, tf.Tensor | undefined][]).filter(([, x]) => x !== undefined);
-    save(kept.map(([, x]) => x!));
-    return {
-      value,
-      gradFunc: (dy: tf.Tensor, tensors: tf.Tensor[]) => {
-        const found = gradient(
-          dy,
-          Object.fromEntries(kept.map(([name], i) => [name, tensors[i]])) as Present<S>,
-        );
-        return names.map((name) => found[name as Extract<keyof I, string>]!);
-      },
-    };
+  const engine = tapeEngine();
+  const taped = engine.isTapeOn();
+  const given = Object.fromEntries(Object.entries(inputs).filter(([, x]) => x !== undefined)) as I;
+  const record = (made: Forward<Extract<keyof I, string>, S>) => {
+    const saved = keepAll(engine, made.saved, made.value);
+    return { saved, gradient: made.gradient };
+  };
+  let recorded: ReturnType<typeof record> | undefined;
+  let value: tf.Tensor;
+  engine.state.kernelDepth++;
+  try {
+    value = tf.tidy(() => {
+      const made = forward(given, taped);
+      if (taped) recorded = record(made);
+      return made.value;
+    });
+  } finally {
+    engine.state.kernelDepth--;
+  }
+  if (recorded === undefined) return value;
+  const { saved, gradient } = recorded;
+  const names = Object.keys(given) as Extract<keyof I, string>[];
+  engine.state.activeTape!.push({
+    ...{ id: engine.state.nextTapeNodeId++, kernelName: "differentiable" },
+    ...{
+      inputs: given as Record<string, tf.Tensor>,
+      outputs: [value],
+      saved: Object.values(saved) as tf.Tensor[],
+    },
+    gradient: ([dy]) => {
+      const found = gradient(dy!, saved);
+      return Object.fromEntries(names.map((name) => [name, () => found[name]!]));
+    },
   });
-  return op(...names.map((name) => inputs[name]!));
+  return value;
+}
+
+/** What `forward` has made is kept itself, anything else as another tensor of the same data. */
+function keepAll<S extends string>(engine: TapeEngine, tensors: Present<S>, value: tf.Tensor): Present<S> {
+  const scope = engine.state.activeScope.id;
+  const kept = Object.entries<tf.Tensor | undefined>(tensors).flatMap(([name, tensor]) => {
+    if (tensor === undefined) return [];
+    const own = tensor.scopeId === scope && tensor !== value && !tensor.kept;
+    return [[name, tf.keep(own ? tensor : alias(engine, tensor))]];
+  });
+  return Object.fromEntries(kept);
+}
+
+function alias(engine: TapeEngine, { dataId, shape, dtype }: tf.Tensor): tf.Tensor {
+  engine.backend.incRef(dataId);
+  return engine.makeTensorFromTensorInfo({ dataId, shape, dtype });
 }

@@ -1,5 +1,6 @@
 /** GELU, exact (erf) and tanh approximation, with the derivative computed in the forward pass. */
 import * as tf from "@tensorflow/tfjs";
+import { differentiable } from "./differentiable.js";
 import { kernel } from "./kernel.js";
 
 export type Activation = "none" | "gelu" | "gelu-tanh" | "relu";
@@ -37,9 +38,8 @@ export const activationKernel = kernel<{ x: tf.Tensor }, { activation: Activatio
 /** x * P(Z <= x) for standard normal Z (Hendrycks & Gimpel, arXiv 1606.08415); `tanh` takes the approximation of that paper. */
 export function gelu<T extends tf.Tensor>(x: T, form: "exact" | "tanh" = "exact"): T {
   const activation = form === "exact" ? "gelu" : "gelu-tanh";
-  return tf.customGrad((input, save) => {
-    const [value, slope] = activationKernel({ x: input as tf.Tensor }, { activation });
-    (save as tf.GradSaveFunc)([slope!]);
-    return { value: value!, gradFunc: (dy, saved) => tf.mul(dy, saved[0]!) };
-  })(x) as T;
+  return differentiable({ x }, ({ x }) => {
+    const [value, slope] = activationKernel({ x }, { activation });
+    return { value: value!, saved: { slope }, gradient: (dy, { slope }) => ({ x: tf.mul(dy, slope!) }) };
+  }) as T;
 }

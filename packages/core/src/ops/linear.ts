@@ -10,13 +10,13 @@ type LinearInputs = { x: tf.Tensor; weight: tf.Tensor; bias?: tf.Tensor; residua
 
 /**
  * `UnmaskLinear`: y = f(x W^T + b) + residual.
- * inputs x [R, I], weight [O, I], bias? [O], residual? [R, O]; attrs activation, slope;
- * outputs [y [R, O]], and with `slope` and an activation that is not "none" slope [R, O] = f' before the residual.
+ * inputs x [..., I], weight [O, I], bias? [O], residual? [..., O]; attrs activation, slope;
+ * outputs [y [..., O]], and with `slope` and an activation that is not "none" slope [..., O] = f' before the residual.
  */
 export const linearKernel = kernel<LinearInputs, { activation: Activation; slope: boolean }>(
   "UnmaskLinear",
   ({ x, weight, bias, residual }, { activation, slope: wanted }) => {
-    let y: tf.Tensor = tf.matMul(x as tf.Tensor2D, weight as tf.Tensor2D, false, true);
+    let y: tf.Tensor = tf.matMul(asRows(x), weight as tf.Tensor2D, false, true).reshape(mapped(x, weight));
     if (bias !== undefined) y = tf.add(y, bias);
     if (activation === "none") return [residual === undefined ? y : tf.add(y, residual)];
     const [value, slope] = activationKernel({ x: y }, { activation });
@@ -27,9 +27,9 @@ export const linearKernel = kernel<LinearInputs, { activation: Activation; slope
 
 /**
  * `UnmaskLinearGrad`: gradients of `UnmaskLinear`; that of the residual is dy itself.
- * inputs dy [R, O], x [R, I], weight [O, I], slope? [R, O], and on the way back to x: inputSlope? [R, I], a factor (the
- * slope of the activation that made x), extra? [R, I], added; attrs bias, input: which to compute beside the weight's;
- * outputs [dweight [O, I], dbias [O] if bias, dx [R, I] if input].
+ * inputs dy [..., O], x [..., I], weight [O, I], slope? [..., O], and on the way back to x: inputSlope? [..., I], a factor
+ * (the slope of the activation that made x), extra? [..., I], added; attrs bias, input: which to compute beside the
+ * weight's; outputs [dweight [O, I], dbias [O] if bias, dx [..., I] if input].
  */
 export const linearGradKernel = kernel<
   {
@@ -42,14 +42,23 @@ export const linearGradKernel = kernel<
   },
   { bias: boolean; input: boolean }
 >("UnmaskLinearGrad", ({ dy, x, weight, slope, inputSlope, extra }, { bias, input }) => {
-  const inner = (slope === undefined ? dy : tf.mul(dy, slope)) as tf.Tensor2D;
-  const grads: tf.Tensor[] = [tf.matMul(inner, x as tf.Tensor2D, true, false)];
+  const inner = asRows(slope === undefined ? dy : tf.mul(dy, slope));
+  const grads: tf.Tensor[] = [tf.matMul(inner, asRows(x), true, false)];
   if (bias) grads.push(tf.matMul(tf.ones([1, inner.shape[0]]), inner).reshape([inner.shape[1]]));
   if (!input) return grads;
-  let dx: tf.Tensor = tf.matMul(inner, weight as tf.Tensor2D);
+  let dx: tf.Tensor = tf.matMul(inner, weight as tf.Tensor2D).reshape(x.shape);
   if (inputSlope !== undefined) dx = tf.mul(dx, inputSlope);
   return [...grads, extra === undefined ? dx : tf.add(dx, extra)];
 });
+
+/** [..., D] -> [R, D] */
+const asRows = (x: tf.Tensor): tf.Tensor2D => x.reshape([-1, x.shape[x.rank - 1]!]);
+
+/** The shape that a weight [O, I] maps x [..., I] to. */
+export const mapped = (x: tf.Tensor, weight: tf.Tensor): number[] => [
+  ...x.shape.slice(0, -1),
+  weight.shape[0]!,
+];
 
 export interface Norm {
   /** [I]; absent without affine parameters */
@@ -93,18 +102,17 @@ export function linear(
     () =>
       `linear: weight [${weight.shape}] does not fit input [${x.shape}] and bias [${bias?.shape ?? "none"}]`,
   );
-  const shape = [...x.shape.slice(0, -1), out];
-  const rows = x.size / width;
-  const flat = x.reshape([rows, width]);
-
+  expect(
+    residual === undefined || tf.util.arraysEqual(residual.shape, mapped(x, weight)),
+    () => `linear: residual [${residual?.shape}] has not the shape of the result, [${mapped(x, weight)}]`,
+  );
   const inputs = {
-    x: constantInput ? undefined : flat,
-    ...{ weight, bias, residual: residual?.reshape([rows, out]) },
-    ...{ normWeight: norm?.weight, normBias: norm?.bias },
+    x: constantInput ? undefined : x,
+    ...{ weight, bias, residual, normWeight: norm?.weight, normBias: norm?.bias },
   };
   return differentiable(inputs, (given, taped) => {
-    const { x = flat, weight, bias, residual, normWeight, normBias } = given;
-    const normed = normalise(x, norm && { weight: normWeight, bias: normBias, epsilon: norm.epsilon });
+    const { x: input = x, weight, bias, residual, normWeight, normBias } = given;
+    const normed = normalise(input, norm && { weight: normWeight, bias: normBias, epsilon: norm.epsilon });
     const [value, slope] = linearKernel(
       { x: normed.y, weight, bias, residual },
       { activation, slope: taped },
@@ -112,7 +120,7 @@ export function linear(
     const { mean, rstd } = normed;
     return {
       value: value!,
-      saved: { x, weight, slope, mean, rstd, normWeight, normBias },
+      saved: { x: input, weight, slope, mean, rstd, normWeight, normBias },
       gradient: (dy, saved) => {
         const { y } = normaliseAgain(saved, norm);
         const [dweight, ...rest] = linearGradKernel(
@@ -125,7 +133,7 @@ export function linear(
         return { ...dx, weight: dweight!, bias: dbias, residual: residual && dy.clone() };
       },
     };
-  }).reshape(shape);
+  });
 }
 
 /** x itself without a norm. */

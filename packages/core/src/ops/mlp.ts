@@ -1,11 +1,12 @@
 /** residual + f(norm(x) W1^T + b1) W2^T + b2, the second branch of a transformer block, with one gradient. */
-import type * as tf from "@tensorflow/tfjs";
+import * as tf from "@tensorflow/tfjs";
 import { expect } from "../errors.js";
 import { differentiable } from "./differentiable.js";
 import type { Activation } from "./gelu.js";
 import {
   linearGradKernel,
   linearKernel,
+  mapped,
   type Norm,
   normalise,
   normaliseAgain,
@@ -36,17 +37,20 @@ export interface MlpOptions {
 export function mlp(x: tf.Tensor, first: Affine, second: Affine, options: MlpOptions): tf.Tensor {
   const { activation, norm, residual } = options;
   const [hidden, width] = first.weight.shape as [number, number];
-  const out = second.weight.shape[0]!;
   expect(
     x.shape[x.rank - 1] === width && second.weight.shape[1] === hidden,
     () => `mlp: weights [${first.weight.shape}] and [${second.weight.shape}] do not fit input [${x.shape}]`,
   );
-  const rows = x.size / width;
+  const result = mapped(x, second.weight);
+  expect(
+    residual === undefined || tf.util.arraysEqual(residual.shape, result),
+    () => `mlp: residual [${residual?.shape}] has not the shape of the result, [${result}]`,
+  );
   const onto = residual === x ? "x" : "residual";
   const inputs = {
-    x: x.reshape([rows, width]),
+    x,
     ...{ weight1: first.weight, bias1: first.bias, weight2: second.weight, bias2: second.bias },
-    residual: onto === "residual" ? residual?.reshape([rows, out]) : undefined,
+    residual: onto === "residual" ? residual : undefined,
     ...{ normWeight: norm?.weight, normBias: norm?.bias },
   };
   return differentiable(inputs, (given, taped) => {
@@ -86,5 +90,5 @@ export function mlp(x: tf.Tensor, first: Affine, second: Affine, options: MlpOpt
         };
       },
     };
-  }).reshape([...x.shape.slice(0, -1), out]);
+  });
 }

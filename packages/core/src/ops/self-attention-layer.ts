@@ -1,5 +1,6 @@
 /** residual + attention(norm(x)), the first branch of a transformer block, with one gradient. */
-import type * as tf from "@tensorflow/tfjs";
+import * as tf from "@tensorflow/tfjs";
+import { expect } from "../errors.js";
 import {
   type AttentionOptions,
   attentionSetting,
@@ -10,6 +11,7 @@ import { differentiable } from "./differentiable.js";
 import {
   linearGradKernel,
   linearKernel,
+  mapped,
   type Norm,
   normalise,
   normaliseAgain,
@@ -36,29 +38,30 @@ export function selfAttentionLayer(
   output: Affine,
   { norm, residual, ...options }: SelfAttentionLayerOptions,
 ): tf.Tensor3D {
-  const [batch, tokens, width] = x.shape as [number, number, number];
-  const [triple, out] = [projection.weight.shape[0]!, output.weight.shape[0]!];
-  const { heads, scale, bias } = attentionSetting("selfAttentionLayer", triple / 3, options);
-  const rows = batch * tokens;
+  const { heads, scale, bias } = attentionSetting(
+    "selfAttentionLayer",
+    projection.weight.shape[0]! / 3,
+    options,
+  );
+  const result = mapped(x, output.weight);
+  expect(
+    residual === undefined || tf.util.arraysEqual(residual.shape, result),
+    () => `selfAttentionLayer: residual [${residual?.shape}] has not the shape of the result, [${result}]`,
+  );
   const onto = residual === x ? "x" : "residual";
   const inputs = {
-    x: x.reshape([rows, width]),
+    x,
     ...{ weight1: projection.weight, bias1: projection.bias, weight2: output.weight, bias2: output.bias },
-    residual: onto === "residual" ? residual?.reshape([rows, out]) : undefined,
+    residual: onto === "residual" ? residual : undefined,
     ...{ normWeight: norm?.weight, normBias: norm?.bias, bias },
   };
   return differentiable(inputs, (given) => {
     const { x, weight1, bias1, weight2, bias2, residual, normWeight, normBias, bias } = given;
     const { y, mean, rstd } = normalise(x, norm && { ...norm, weight: normWeight, bias: normBias });
-    const [projected] = linearKernel(
-      { x: y, weight: weight1, bias: bias1 },
-      { activation: "none", slope: false },
-    );
-    const qkv = projected!.reshape([batch, tokens, triple]);
-    const [attended, lse] = selfAttentionKernel({ qkv, bias }, { heads, scale });
-    const flat = attended!.reshape([rows, triple / 3]);
+    const [qkv] = linearKernel({ x: y, weight: weight1, bias: bias1 }, { activation: "none", slope: false });
+    const [attended, lse] = selfAttentionKernel({ qkv: qkv!, bias }, { heads, scale });
     const [value] = linearKernel(
-      { x: flat, weight: weight2, bias: bias2, residual: onto === "x" ? x : residual },
+      { x: attended!, weight: weight2, bias: bias2, residual: onto === "x" ? x : residual },
       { activation: "none", slope: false },
     );
     return {
@@ -66,20 +69,19 @@ export function selfAttentionLayer(
       saved: { x, weight1, weight2, qkv, attended, lse, mean, rstd, normWeight, normBias, bias },
       gradient: (dy, saved) => {
         const [dweight2, ...rest2] = linearGradKernel(
-          { dy, x: saved.attended!.reshape([rows, triple / 3]), weight: saved.weight2! },
+          { dy, x: saved.attended!, weight: saved.weight2! },
           { bias: bias2 !== undefined, input: true },
         );
         const dbias2 = bias2 && rest2.shift();
-        const dout = rest2[0]!.reshape([batch, tokens, triple / 3]);
         const [dqkv, dbias] = selfAttentionGradKernel(
-          { dout, qkv: saved.qkv!, out: saved.attended!, lse: saved.lse!, bias: saved.bias },
+          { dout: rest2[0]!, qkv: saved.qkv!, out: saved.attended!, lse: saved.lse!, bias: saved.bias },
           { heads, scale, biasGradient: bias !== undefined },
         );
         const extra = onto === "x" ? dy : undefined;
         const [dweight1, ...rest1] = linearGradKernel(
           {
             ...{
-              dy: dqkv!.reshape([rows, triple]),
+              dy: dqkv!,
               x: normaliseAgain(saved, norm).y,
               weight: saved.weight1!,
             },
@@ -96,5 +98,5 @@ export function selfAttentionLayer(
         };
       },
     };
-  }).reshape([batch, tokens, out]) as tf.Tensor3D;
+  }) as tf.Tensor3D;
 }

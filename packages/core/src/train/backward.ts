@@ -4,21 +4,7 @@
  */
 import * as tf from "@tensorflow/tfjs";
 import { expect } from "../errors.js";
-
-/** One operation, as the engine of tfjs 4 records it. */
-interface TapeNode {
-  readonly kernelName: string;
-  readonly inputs: Readonly<Record<string, tf.Tensor>>;
-  readonly outputs: readonly tf.Tensor[];
-  readonly saved?: readonly tf.Tensor[];
-  readonly gradient?: (dys: readonly (tf.Tensor | null)[]) => Record<string, () => tf.Tensor>;
-}
-
-interface TapeEngine {
-  startTape(): void;
-  endTape(): void;
-  readonly state: { activeTape: TapeNode[] | null; readonly gradientDepth: number };
-}
+import { type TapeNode, tapeEngine } from "../ops/tape.js";
 
 /**
  * The value of `loss` and its gradients by `variables`, in their order and equal to those of `tf.variableGrads` to the
@@ -42,7 +28,7 @@ class Tape {
   private nodes: TapeNode[] = [];
 
   record(f: () => tf.Scalar): tf.Scalar {
-    const engine = tf.engine() as unknown as TapeEngine;
+    const engine = tapeEngine();
     expect(
       engine.state.gradientDepth === 0,
       "valueAndGradients: called while other gradients are computed; it does not nest",

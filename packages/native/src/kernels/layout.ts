@@ -1,4 +1,4 @@
-/** Moving elements: transpose, slice, concat, pad, tile, gather. */
+/** Moving elements: reshape, transpose, slice, concat, pad, tile, gather. */
 import * as tf from "@tensorflow/tfjs";
 import type { NativeBackend } from "../backend.js";
 import {
@@ -12,7 +12,24 @@ import {
   stridesOf,
 } from "./kernel.js";
 
+/** A tensor of another shape with the same data. */
+function alias(backend: NativeBackend, { dataId, dtype }: tf.TensorInfo, shape: number[]) {
+  if (!isStored(dtype)) return undefined;
+  backend.incRef(dataId);
+  return { dataId, shape, dtype };
+}
+
 export const layoutKernels: Kernels = {
+  Identity: ({ inputs, backend }) => alias(backend, inputs.x!, inputs.x!.shape),
+
+  Reshape: ({ inputs, attrs, backend }) => {
+    const x = inputs.x!;
+    const size = sizeOf(x.shape);
+    const shape = tf.util.inferFromImplicitShape(attrs.shape as number[], size);
+    requireShapes(sizeOf(shape) === size, `reshape: [${x.shape}] does not have the size of [${shape}]`);
+    return alias(backend, x, shape);
+  },
+
   Transpose: ({ inputs, attrs, backend }) => {
     const x = inputs.x!;
     if (!isStored(x.dtype)) return undefined;

@@ -12,19 +12,26 @@ const optional = ({ backend }: Call, tensor: tf.TensorInfo | undefined) =>
 const holds = (tensor: tf.TensorInfo | undefined, size: number) =>
   tensor === undefined || sizeOf(tensor.shape) === size;
 
+/** [..., width] as rows. */
+const rowsAndWidth = ({ shape }: tf.TensorInfo): [number, number] => [
+  sizeOf(shape.slice(0, -1)),
+  shape[shape.length - 1]!,
+];
+
 export const linearKernels: Kernels = {
   UnmaskLinear: (call) => {
     const { backend } = call;
     const { x, weight, bias, residual } = call.inputs;
     const activation = activationNumber(call.attrs.activation as string)!;
-    const [rows, width] = x!.shape as [number, number];
+    const [rows, width] = rowsAndWidth(x!);
     const out = weight!.shape[0]!;
     requireShapes(
       weight!.shape[1] === width && holds(bias, out) && holds(residual, rows * out),
       `UnmaskLinear: x [${x!.shape}], weight [${weight!.shape}], bias [${bias?.shape}] and residual [${residual?.shape}] do not fit`,
     );
-    const y = backend.create([rows, out]);
-    const slope = activation === 0 || !call.attrs.slope ? undefined : backend.create([rows, out]);
+    const shape = [...x!.shape.slice(0, -1), out];
+    const y = backend.create(shape);
+    const slope = activation === 0 || !call.attrs.slope ? undefined : backend.create(shape);
     product(backend, backend.floats(x!), false, backend.floats(weight!), true, y.array, [rows, out, width], {
       bias: optional(call, bias),
       activation,
@@ -37,7 +44,7 @@ export const linearKernels: Kernels = {
   UnmaskLinearGrad: (call) => {
     const { backend, attrs } = call;
     const { dy, x, weight, slope, inputSlope, extra } = call.inputs;
-    const [rows, width] = x!.shape as [number, number];
+    const [rows, width] = rowsAndWidth(x!);
     const out = weight!.shape[0]!;
     requireShapes(
       weight!.shape[1] === width &&
@@ -64,7 +71,7 @@ export const linearKernels: Kernels = {
     if (dbias !== undefined && width === 0) dbias.array.fill(0);
     const grads = dbias === undefined ? [dweight.info] : [dweight.info, dbias.info];
     if (attrs.input) {
-      const dx = backend.create([rows, width]);
+      const dx = backend.create(x!.shape);
       product(backend, inner, false, backend.floats(weight!), false, dx.array, [rows, width, out], {
         factor: optional(call, inputSlope),
         residual: optional(call, extra),
@@ -87,12 +94,12 @@ export const linearKernels: Kernels = {
   UnmaskLayerNorm: (call) => {
     const { backend, attrs } = call;
     const { x, weight, bias } = call.inputs;
-    const [rows, width] = x!.shape as [number, number];
+    const [rows, width] = rowsAndWidth(x!);
     requireShapes(
       holds(weight, width) && holds(bias, width),
       `UnmaskLayerNorm: x [${x!.shape}], weight [${weight?.shape}] and bias [${bias?.shape}] do not fit`,
     );
-    const [y, mean, rstd] = [backend.create([rows, width]), backend.create([rows]), backend.create([rows])];
+    const [y, mean, rstd] = [backend.create(x!.shape), backend.create([rows]), backend.create([rows])];
     backend.addon.layer_norm(
       ...([backend.floats(x!), optional(call, weight), optional(call, bias)] as const),
       ...([y.array, mean.array, rstd.array, rows, width, attrs.epsilon as number] as const),
@@ -103,14 +110,14 @@ export const linearKernels: Kernels = {
   UnmaskLayerNormGrad: (call) => {
     const { backend, attrs } = call;
     const { dy, x, mean, rstd, weight, extra } = call.inputs;
-    const [rows, width] = x!.shape as [number, number];
+    const [rows, width] = rowsAndWidth(x!);
     requireShapes(
       [dy, extra].every((tensor) => holds(tensor, rows * width)) &&
         [mean, rstd].every((tensor) => holds(tensor, rows)) &&
         holds(weight, width),
       `UnmaskLayerNormGrad: dy [${dy!.shape}], x [${x!.shape}] and weight [${weight?.shape}] do not fit`,
     );
-    const dx = backend.create([rows, width]);
+    const dx = backend.create(x!.shape);
     const affine = attrs.affine ? [backend.create([width]), backend.create([width])] : [];
     backend.addon.layer_norm_grad(
       ...([backend.floats(dy!), backend.floats(x!), backend.floats(mean!), backend.floats(rstd!)] as const),
