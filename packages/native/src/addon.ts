@@ -66,6 +66,8 @@ export interface Addon {
   fill(out: Floats, size: number, value: number): void;
   reduce(op: number, x: Floats, y: Floats, outer: number, n: number, inner: number, scale: number): void;
   softmax(x: Floats, y: Floats, rows: number, n: number, logarithm: boolean): void;
+  squared_error(x: Floats, target: Floats, y: Floats, rows: number, n: number): void;
+  squared_error_grad(dy: Floats, x: Floats, target: Floats, dx: Floats, rows: number, n: number): void;
   copy(
     from: Storage,
     fromOffset: number,

@@ -127,6 +127,16 @@ describe("fused kernels agree with their compositions", () => {
     );
   });
 
+  it("UnmaskSquaredError and its gradient", () => {
+    run(
+      fc.property(size(90), size(140), (r, d) => {
+        const [x, target] = [sample([r, 2, d]), sample([r, 2, d])];
+        agree("UnmaskSquaredError", { x, target }, {});
+        agree("UnmaskSquaredErrorGrad", { dy: sample([r, 2]), x, target }, {});
+      }),
+    );
+  });
+
   const attention = fc.record({
     b: size(3),
     n: size(40),

@@ -9,8 +9,11 @@ interface Forward<K extends string, S extends string> {
   readonly value: tf.Tensor;
   /** What the gradient reads; kept until it has run. */
   readonly saved: Present<S>;
-  /** The gradients of all inputs that are there. Borrows dy, returns what it owns. */
-  readonly gradient: (dy: tf.Tensor, saved: Present<S>) => Present<K>;
+  /** The gradients of all inputs that are there, or functions for those worth leaving out. Borrows dy, returns what it owns. */
+  readonly gradient: (
+    dy: tf.Tensor,
+    saved: Present<S>,
+  ) => Readonly<Partial<Record<K, tf.Tensor | (() => tf.Tensor)>>>;
 }
 
 /**
@@ -53,7 +56,7 @@ export function differentiable<I extends Inputs, S extends string>(
     },
     gradient: ([dy]) => {
       const found = gradient(dy!, saved);
-      return Object.fromEntries(names.map((name) => [name, () => found[name]!]));
+      return Object.fromEntries(names.map((name) => [name, lazily(found[name]!)]));
     },
   });
   return value;
@@ -74,3 +77,6 @@ function alias(engine: TapeEngine, { dataId, shape, dtype }: tf.Tensor): tf.Tens
   engine.backend.incRef(dataId);
   return engine.makeTensorFromTensorInfo({ dataId, shape, dtype });
 }
+
+const lazily = (gradient: tf.Tensor | (() => tf.Tensor)) =>
+  typeof gradient === "function" ? gradient : () => gradient;

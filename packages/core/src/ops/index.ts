@@ -10,6 +10,7 @@ export { type LinearOptions, linear, type Norm } from "./linear.js";
 export { type MlpOptions, mlp } from "./mlp.js";
 export { gatherAny, segmentSum } from "./segment-sum.js";
 export { type SelfAttentionLayerOptions, selfAttentionLayer } from "./self-attention-layer.js";
+export { squaredError } from "./squared-error.js";
 export { stopGradient } from "./stop-gradient.js";
 export { takeNearest } from "./take-nearest.js";
 export { restoreRows, takeOrFill, takeRows } from "./take-rows.js";

@@ -14,7 +14,7 @@ static const Export kExports[] = {
     UNMASK_EXPORT(layer_norm),  UNMASK_EXPORT(layer_norm_grad), UNMASK_EXPORT(attention),  UNMASK_EXPORT(attention_grad),
     UNMASK_EXPORT(conv2d),      UNMASK_EXPORT(conv2d_input_grad), UNMASK_EXPORT(conv2d_filter_grad),
     UNMASK_EXPORT(edge_sum),    UNMASK_EXPORT(edge_dot),   UNMASK_EXPORT(edge_softmax),    UNMASK_EXPORT(edge_softmax_grad),
-    UNMASK_EXPORT(dropout),
+    UNMASK_EXPORT(dropout),     UNMASK_EXPORT(squared_error), UNMASK_EXPORT(squared_error_grad),
     UNMASK_EXPORT(depthwise),   UNMASK_EXPORT(depthwise_input_grad), UNMASK_EXPORT(depthwise_filter_grad),
     UNMASK_EXPORT(max_pool),    UNMASK_EXPORT(avg_pool),   UNMASK_EXPORT(max_pool_grad),   UNMASK_EXPORT(avg_pool_grad),
     UNMASK_EXPORT(resize_bilinear), UNMASK_EXPORT(resize_bilinear_grad), UNMASK_EXPORT(resize_nearest),

@@ -36,6 +36,8 @@ void fill(float* out, int64_t size, float value);
 enum class Reduction : int { sum, max, min };
 void reduce(int op, const float* x, float* y, int64_t outer, int64_t n, int64_t inner, float scale);
 void softmax(const float* x, float* y, int64_t rows, int64_t n, bool logarithm);
+void squared_error(const float* x, const float* target, float* y, int64_t rows, int64_t n);
+void squared_error_grad(const float* dy, const float* x, const float* target, float* dx, int64_t rows, int64_t n);
 
 // layout.cc
 void copy(const void* from, int64_t from_offset, const int32_t* from_strides, void* to, int64_t to_offset,

@@ -24,7 +24,7 @@ constexpr int64_t kPackRows = 32;              // rows of B packed by one task
 constexpr int64_t kShared = 1 << 21;           // floats of packed B at a time
 constexpr int64_t kAhead = 24;                 // columns of A that are fetched before their turn
 constexpr int64_t kDeep = 768;                 // from twice that a sum is long
-constexpr int64_t kSmall = 1 << 17;            // floats of a C that each task may have its own of
+constexpr int64_t kSmall = 1 << 18;            // floats of a C that each task may have its own of
 
 constexpr int64_t round_up(int64_t x, int64_t multiple) { return (x + multiple - 1) / multiple * multiple; }
 

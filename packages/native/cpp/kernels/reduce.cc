@@ -1,4 +1,4 @@
-// Reductions of the middle axis of [outer, reduced, inner], and softmax of rows.
+// Reductions of the middle axis of [outer, reduced, inner], softmax and squared error of rows.
 #include "../memory.h"
 #include "../threads.h"
 #include "exports.h"
@@ -150,6 +150,40 @@ void softmax(const float* x, float* y, int64_t rows, int64_t n, bool logarithm) 
       const float sum = sum_lanes(total) + rest;
       const float scale = 1.0f / sum, log_sum = __builtin_logf(sum);
       for (int64_t i = 0; i < n; i++) out[i] = logarithm ? in[i] - top - log_sum : out[i] * scale;
+    }
+  });
+}
+
+// y[r] = mean of (x - target)^2 over row r
+void squared_error(const float* x, const float* target, float* y, int64_t rows, int64_t n) {
+  parallel_ranges(rows, 1 + kRun / (1 + n), [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; r++) {
+      const float *a = x + r * n, *b = target + r * n;
+      vf total[2] = {};
+      int64_t i = 0;
+      for (; i + 2 * W <= n; i += 2 * W)
+        for (int c = 0; c < 2; c++) {
+          const vf d = load(a + i + c * W) - load(b + i + c * W);
+          total[c] += d * d;
+        }
+      for (; i < n; i += W) {
+        const int64_t left = least(n - i, W);
+        const vf d = load_up_to(a + i, left) - load_up_to(b + i, left);
+        total[0] += d * d;
+      }
+      y[r] = sum_lanes(total[0] + total[1]) / static_cast<float>(n);
+    }
+  });
+}
+
+void squared_error_grad(const float* dy, const float* x, const float* target, float* dx, int64_t rows, int64_t n) {
+  parallel_ranges(rows, 1 + kRun / (1 + n), [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; r++) {
+      const float factor = dy[r] * (2.0f / static_cast<float>(n));
+      for (int64_t i = r * n; i < (r + 1) * n; i += W) {
+        const int64_t left = least((r + 1) * n - i, W);
+        store_up_to(dx + i, (load_up_to(x + i, left) - load_up_to(target + i, left)) * factor, left);
+      }
     }
   });
 }

@@ -1,4 +1,4 @@
-/** Core's linear, activation and layer norm operations. */
+/** Core's linear, activation, layer norm and squared error operations. */
 
 import type * as tf from "@tensorflow/tfjs";
 import type { Call, Kernels } from "./kernel.js";
@@ -131,6 +131,31 @@ export const linearKernels: Kernels = {
       ...([rows, width] as const),
     );
     return [dx.info, ...affine.map((gradient) => gradient.info)];
+  },
+
+  UnmaskSquaredError: ({ inputs, backend }) => {
+    const [x, target] = [inputs.x!, inputs.target!];
+    const [rows, width] = rowsAndWidth(x);
+    requireShapes(
+      sizeOf(target.shape) === rows * width,
+      `UnmaskSquaredError: x [${x.shape}] and target [${target.shape}] do not fit`,
+    );
+    const error = backend.create(x.shape.slice(0, -1));
+    backend.addon.squared_error(backend.floats(x), backend.floats(target), error.array, rows, width);
+    return [error.info];
+  },
+
+  UnmaskSquaredErrorGrad: ({ inputs, backend }) => {
+    const [dy, x, target] = [inputs.dy!, inputs.x!, inputs.target!];
+    const [rows, width] = rowsAndWidth(x);
+    requireShapes(
+      sizeOf(target.shape) === rows * width && sizeOf(dy.shape) === rows,
+      `UnmaskSquaredErrorGrad: dy [${dy.shape}], x [${x.shape}] and target [${target.shape}] do not fit`,
+    );
+    const dx = backend.create(x.shape);
+    const [from, left, right] = [dy, x, target].map((tensor) => backend.floats(tensor));
+    backend.addon.squared_error_grad(from!, left!, right!, dx.array, rows, width);
+    return [dx.info];
   },
 };
 
