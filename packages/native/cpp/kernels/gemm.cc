@@ -311,22 +311,23 @@ int64_t depth_of_blocks(int64_t k) {
 Matrix below(const Matrix& b, int64_t rows) { return {b.data + rows * b.row, b.row, b.column}; }
 Matrix right_of(const Matrix& a, int64_t columns) { return {a.data + columns * a.column, a.row, a.column}; }
 
-// Few rows: each task packs the panels that it needs, once.
-void multiply_few_rows(const Gemm& g) {
+// More columns than rows: each task packs the panels that it needs, once, and keeps them for all rows.
+void multiply_by_columns(const Gemm& g) {
   const int64_t depth = depth_of_blocks(g.k), count = (g.n + kN - 1) / kN;
-  parallel_ranges(count, count < 8 ? 1 : 4, [&](int64_t first, int64_t end) {
+  parallel_ranges(count, least(4, 1 + count / 16), [&](int64_t first, int64_t end) {
     const int64_t j0 = first * kN, columns = least(end * kN, g.n) - j0;
     float* panels = scratch(Slot::packed_b, (end - first) * kN * lanes_of(depth));
     for (int64_t k0 = 0; k0 < g.k; k0 += depth) {
       const int64_t d = least(g.k - k0, depth);
       pack_panels(below(g.b, k0), j0, columns, d, panels);
-      multiply({&g, 0, g.m, j0, columns, k0, d, panels});
+      for (int64_t i = 0; i < g.m; i += kBlockM)
+        multiply({&g, i, least(g.m - i, kBlockM), j0, columns, k0, d, panels});
     }
   });
 }
 
-// Many rows: B is packed by all threads, a number of blocks of k at a time, and shared.
-void multiply_many_rows(const Gemm& g) {
+// More rows than columns: B is packed by all threads, a number of blocks of k at a time, and shared.
+void multiply_by_rows(const Gemm& g) {
   const int64_t depth = depth_of_blocks(g.k), k_blocks = (g.k + depth - 1) / depth;
   const int64_t padded_n = round_up(g.n, kN), panels = padded_n / kN;
   const int64_t size = padded_n * lanes_of(depth);  // of a block of B
@@ -418,8 +419,8 @@ void gemm_packed(const Gemm& g, const float* packed) {
 void gemm(const Gemm& g) {
   if (g.m == 0 || g.n == 0 || g.k == 0 || g.m * g.n * g.k < (1 << 15)) return gemm_serial(g);
   if (g.k >= 2 * kDeep && g.m * g.n <= kSmall && g.epilogue.plain() && !g.accumulate) return multiply_deep(g);
-  if (g.m <= 2 * kBlockM) return multiply_few_rows(g);
-  multiply_many_rows(g);
+  if (g.m <= 2 * kBlockM || g.n > g.m) return multiply_by_columns(g);
+  multiply_by_rows(g);
 }
 
 // Batches of products; a stride of 0 between batches shares an operand. Batch i of C follows batch i - 1.
