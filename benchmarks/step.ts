@@ -1,11 +1,12 @@
 /**
- * pnpm bench step [--config image224,image32,base,graph-mae] [--rounds 12] [--peers eager,compile] [--threads N] [--engine native]
+ * pnpm bench step [--config image224,image32,base,graph-mae] [--rounds 12] [--peers eager,compile] [--threads N] [--engine native] [--profile]
  *
  * Time of one MAE pretraining step (forward, backward, AdamW) here and in PyTorch, in alternation: every round runs one
  * step of each. All start from the same parameters and see the same images and masks, so their losses must agree.
  * PEERS_PYTHON names a Python that has torch; without it only this library is timed. Prints medians, the ratio, peak
  * memory, and the rate in GFLOP/s beside that of bare multiply-adds measured on the spot. Our process runs the built
  * packages (built first where they are not). Peers: eager and compile (PyTorch), jax, tensorflow (tfjs-node), wasm.
+ * --profile adds what each function of the native engine takes of a step, and what is left between them.
  * graph-mae is an epoch of GraphMAE on Cora, of UNMASK_DATA, beside plain PyTorch; `pnpm bench graph --peer` has larger graphs.
  */
 import { availableParallelism } from "node:os";
@@ -13,7 +14,15 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { startEngine } from "@unmask/core";
-import { buildPackages, inFolder, inTurns, median, startRunner, type Timed } from "./workers/alternate.js";
+import {
+  buildPackages,
+  inFolder,
+  inTurns,
+  median,
+  type Spent,
+  startRunner,
+  type Timed,
+} from "./workers/alternate.js";
 import { timeGraphMae } from "./workers/graph-nodes.js";
 import { type MaeStep, operations, transformer, writeMaeStep } from "./workers/mae-steps.js";
 
@@ -40,6 +49,7 @@ const { values: args } = parseArgs({
     peers: { type: "string", default: "eager,compile" },
     threads: { type: "string", default: String(availableParallelism()) },
     engine: { type: "string", default: "native" },
+    profile: { type: "boolean", default: false },
   },
 });
 const python = process.env.PEERS_PYTHON;
@@ -64,10 +74,13 @@ async function compare(name: string): Promise<void> {
       return startRunner(`PyTorch ${peer}`, python!, [script("./peers/mae_step.py"), inputs, peer]);
     });
     let rate = 0;
+    let profile: readonly Spent[] = [];
     const runs = await inTurns([first, ...others], Number(args.rounds), async () => {
       rate = await first.rate();
+      if (args.profile) profile = await first.profile();
     });
     report(name, setting, rate, runs);
+    reportProfile(profile);
   });
 }
 
@@ -96,6 +109,24 @@ function report(name: string, setting: MaeStep, rate: number, runs: readonly Tim
     ];
     console.log(cells.join("  "));
   }
+}
+
+/** Parts of a step from the longest to those of half a percent. */
+function reportProfile([step, ...parts]: readonly Spent[]): void {
+  if (step === undefined) return;
+  const inside = parts.reduce((sum, { ms }) => sum + ms, 0);
+  const line = ({ name, calls, ms, operations }: Spent) =>
+    [
+      name.padEnd(40),
+      `${calls.toFixed(0)} calls`.padStart(10),
+      `${ms.toFixed(1)} ms`.padStart(9),
+      `${((100 * ms) / step.ms).toFixed(1)} %`.padStart(7),
+      operations > 0 ? `${(operations / ms / 1e6).toFixed(0)} GFLOP/s`.padStart(12) : "",
+    ].join("  ");
+  console.log(`\na step of ${step.ms.toFixed(0)} ms, mean of 12:`);
+  const between = { name: "JavaScript between them", calls: 1, ms: step.ms - inside, operations: 0 };
+  const shown = [...parts].sort((a, b) => b.ms - a.ms).filter(({ ms }) => ms > step.ms / 200);
+  for (const part of [...shown, between]) console.log(line(part));
 }
 
 /** Steps of GraphMAE in turns with PyTorch's. */

@@ -15,6 +15,15 @@ interface Answer {
   readonly peak: number;
   /** Bare multiply-adds, operations a second. */
   readonly rate: number;
+  readonly profile: readonly Spent[];
+}
+
+/** What a step spends on one of its parts. */
+export interface Spent {
+  readonly name: string;
+  readonly calls: number;
+  readonly ms: number;
+  readonly operations: number;
 }
 
 export interface Timed {
@@ -49,6 +58,11 @@ export function startRunner(label: string, command: string, commandArgs: readonl
     rate: async () => {
       child.stdin.write("rate\n");
       return (await answer()).rate;
+    },
+    /** Where the time of a step goes, the whole step first; of our own process only. */
+    profile: async () => {
+      child.stdin.write("profile\n");
+      return (await answer()).profile;
     },
     end: async () => {
       child.stdin.end();
