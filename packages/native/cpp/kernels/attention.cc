@@ -100,13 +100,16 @@ void attention(const float* q, int64_t q_offset, int64_t q_row, const float* k, 
       fetch(queries + rows * q_row, q_row, least(n - i0 - rows, kQueries), e);
       fetch(results, out_row, rows, e);
       gemm_packed({rows, packed_columns(m), e, {queries, q_row, 1}, {}, scores, row_size, {scale}}, keys);
-      float sums[kQueries];
+      float tops[kQueries], sums[kQueries];
       for (int64_t i = 0; i < rows; i++) {
         float* row = scores + i * row_size;
         extra.add(row, b, h, i0 + i, m);
-        const float top = row_max(row, m);
-        sums[i] = exponentiate(row, m, top);
-        lse[task * n + i0 + i] = top + __builtin_logf(sums[i]);
+        tops[i] = row_max(row, m);
+        sums[i] = exponentiate(row, m, tops[i]);
+      }
+      for (int64_t i = 0; i < rows; i += W) {
+        const int64_t left = least(rows - i, W);
+        store_up_to(lse + task * n + i0 + i, load_up_to(tops + i, left) + vlog(load_up_to(sums + i, left)), left);
       }
       gemm_packed({rows, e, m, {scores, row_size, 1}, {}, results, out_row, {}}, values);
       for (int64_t i = 0; i < rows; i++) {

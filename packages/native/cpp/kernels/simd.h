@@ -82,21 +82,25 @@ UNMASK_INLINE vf vsqrt(vf v) {
 UNMASK_INLINE vi to_int(vf v) { return __builtin_convertvector(v, vi); }
 UNMASK_INLINE vf to_float(vi v) { return __builtin_convertvector(v, vf); }
 
+namespace detail {
+// Lane i combined with lane i ^ H, for H from half the lanes down to 1.
+template <int H, class F, int... I>
+UNMASK_INLINE vf fold(vf v, const F& combine, std::integer_sequence<int, I...> lanes) {
+  v = combine(v, __builtin_shufflevector(v, v, (I ^ H)...));
+  if constexpr (H > 1) return fold<H / 2>(v, combine, lanes);
+  return v;
+}
+}  // namespace detail
+
 // Sum of the lanes, pairwise: the same order for every width of a power of two would need padding, so results
 // may differ between instruction sets in the last bits, never between runs.
 UNMASK_INLINE float sum_lanes(vf v) {
-  float lanes[W];
-  store(lanes, v);
-  for (int h = W / 2; h > 0; h /= 2)
-    for (int i = 0; i < h; i++) lanes[i] += lanes[i + h];
-  return lanes[0];
+  const auto add = [](vf a, vf b) UNMASK_LAMBDA { return a + b; };
+  return detail::fold<W / 2>(v, add, std::make_integer_sequence<int, W>{})[0];
 }
 UNMASK_INLINE float max_lanes(vf v) {
-  float lanes[W];
-  store(lanes, v);
-  for (int h = W / 2; h > 0; h /= 2)
-    for (int i = 0; i < h; i++) lanes[i] = lanes[i] > lanes[i + h] ? lanes[i] : lanes[i + h];
-  return lanes[0];
+  const auto larger = [](vf a, vf b) UNMASK_LAMBDA { return vmax(a, b); };
+  return detail::fold<W / 2>(v, larger, std::make_integer_sequence<int, W>{})[0];
 }
 
 namespace detail {
