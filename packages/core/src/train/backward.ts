@@ -85,7 +85,7 @@ function gradientsOf(
   wanted: readonly string[],
   dys: readonly (tf.Tensor | null)[],
 ): tf.Tensor[] {
-  expect(gradient !== undefined, `valueAndGradients: ${kernelName} has no gradient`);
+  expect(gradient !== undefined, () => `valueAndGradients: ${kernelName} has no gradient`);
   const byInput = gradient(dys);
   return wanted.map((name) => {
     const dx = byInput[name]?.();

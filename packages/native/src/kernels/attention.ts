@@ -30,14 +30,15 @@ function fitsOutput(
 }
 
 function projections({ inputs, attrs, backend }: Call): Projections {
-  if (inputs.qkv !== undefined) {
-    const [batch, n, triple] = inputs.qkv.shape as [number, number, number];
-    const all = backend.floats(inputs.qkv);
+  const { qkv } = inputs;
+  if (qkv !== undefined) {
+    const [batch, n, triple] = qkv.shape as [number, number, number];
+    const all = backend.floats(qkv);
     const width = triple / 3;
     requireShapes(
       Number.isInteger(width / (attrs.heads as number)) &&
         fitsOutput(inputs, batch, n, width, attrs.heads as number),
-      `attention: qkv [${inputs.qkv.shape}] is not [B, N, 3 * heads * width] for ${attrs.heads} heads`,
+      () => `attention: qkv [${qkv.shape}] is not [B, N, 3 * heads * width] for ${attrs.heads} heads`,
     );
     const rows = { q: triple, kv: triple };
     return { q: all, k: all, v: all, offsets: [0, width, 2 * width], rows, batch, n, m: n, width };
@@ -65,7 +66,7 @@ function biasOf(backend: NativeBackend, bias: tf.TensorInfo | undefined, full: n
   if (bias === undefined) return { data: null, strides: null };
   requireShapes(
     bias.shape.length === 4 && bias.shape.every((size, d) => size === 1 || size === full[d]),
-    `attention: bias [${bias.shape}] does not broadcast to [${full}]`,
+    () => `attention: bias [${bias.shape}] does not broadcast to [${full}]`,
   );
   return { data: backend.floats(bias), strides: Int32Array.from(broadcastStrides(bias.shape, full)) };
 }

@@ -11,7 +11,7 @@ function coreInputs(name: string, { inputs, attrs, backend }: Call) {
     if (tensor === undefined) return undefined;
     requireShapes(
       sizeOf(tensor.shape) === (sizes[input] ?? width),
-      `${name}: ${input} [${tensor.shape}] does not fit x [${rows}, ${width}]`,
+      () => `${name}: ${input} [${tensor.shape}] does not fit x [${rows}, ${width}]`,
     );
     return backend.floats(tensor);
   };

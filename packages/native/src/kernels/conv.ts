@@ -113,7 +113,7 @@ function check(
   const channels = weight[0] === output[3] && weight[1]! * groups === input[3] && output[3] % groups === 0;
   requireShapes(
     fits && channels && input[0] === output[0],
-    `${name}: input [${input}], output [${output}] and weight [${weight}] do not fit`,
+    () => `${name}: input [${input}], output [${output}] and weight [${weight}] do not fit`,
   );
 }
 

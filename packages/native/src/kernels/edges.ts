@@ -16,7 +16,7 @@ export const edgeKernels: Kernels = {
       width % heads === 0 &&
         (weights === undefined || sizeOf(weights.shape) === edges * heads) &&
         (order === undefined || sizeOf(order.shape) === edges),
-      `UnmaskEdgeSum: expected ${edges} x ${heads} weights, got [${weights?.shape}]`,
+      () => `UnmaskEdgeSum: expected ${edges} x ${heads} weights, got [${weights?.shape}]`,
     );
     const { info, array } = backend.create([count, width]);
     const own = weights === undefined ? null : backend.floats(weights);
@@ -34,7 +34,7 @@ export const edgeKernels: Kernels = {
     const edges = sizeOf(to!.shape);
     requireShapes(
       b!.shape[1] === width && width % heads === 0 && sizeOf(from!.shape) === edges,
-      `UnmaskEdgeDot: [${a!.shape}] and [${b!.shape}] do not fit ${edges} edges`,
+      () => `UnmaskEdgeDot: [${a!.shape}] and [${b!.shape}] do not fit ${edges} edges`,
     );
     const { info, array } = backend.create([edges, heads]);
     const rows = [backend.floats(a!), backend.floats(b!), backend.ints(to!), backend.ints(from!)] as const;
@@ -60,7 +60,7 @@ export const edgeKernels: Kernels = {
     const [edges, heads] = y!.shape as [number, number];
     requireShapes(
       sizeOf(dy!.shape) === edges * heads,
-      `UnmaskEdgeSoftmaxGrad: expected [${y!.shape}], got [${dy!.shape}]`,
+      () => `UnmaskEdgeSoftmaxGrad: expected [${y!.shape}], got [${dy!.shape}]`,
     );
     const { info, array } = backend.create(y!.shape);
     const given = [backend.floats(dy!), backend.floats(y!), backend.ints(starts!)] as const;

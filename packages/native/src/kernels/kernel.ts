@@ -97,8 +97,8 @@ export const isStored = (dtype: string): dtype is Dtype =>
   dtype === "float32" || dtype === "int32" || dtype === "bool";
 
 /** Shapes decide which memory the addon touches: what it is given is checked, also where core has checked before. */
-export function requireShapes(fit: boolean, message: string): asserts fit {
-  if (!fit) throw new Error(message);
+export function requireShapes(fit: boolean, message: () => string): asserts fit {
+  if (!fit) throw new Error(message());
 }
 
 /** The elements of a tensor in the array type of its dtype. */

@@ -26,7 +26,7 @@ export const layoutKernels: Kernels = {
     const x = inputs.x!;
     const size = sizeOf(x.shape);
     const shape = tf.util.inferFromImplicitShape(attrs.shape as number[], size);
-    requireShapes(sizeOf(shape) === size, `reshape: [${x.shape}] does not have the size of [${shape}]`);
+    requireShapes(sizeOf(shape) === size, () => `reshape: [${x.shape}] does not have the size of [${shape}]`);
     return alias(backend, x, shape);
   },
 
@@ -201,7 +201,7 @@ export const layoutKernels: Kernels = {
     const count = attrs.count as number;
     requireShapes(
       sizeOf(inputs.segments!.shape) === rows,
-      `UnmaskSegmentSum: expected ${rows} segments, got [${inputs.segments!.shape}]`,
+      () => `UnmaskSegmentSum: expected ${rows} segments, got [${inputs.segments!.shape}]`,
     );
     const [source, segments] = [backend.floats(inputs.x!), backend.ints(inputs.segments!)];
     return [segmentSum(backend, source, segments, width, [count, width])];
@@ -236,7 +236,7 @@ function takeRows(
   const selected = sizeOf(index.shape);
   requireShapes(
     fill === undefined || sizeOf(fill.shape) === width,
-    `${name}: expected ${width} values to fill with, got [${fill?.shape}]`,
+    () => `${name}: expected ${width} values to fill with, got [${fill?.shape}]`,
   );
   const { info, array } = backend.create([selected, width]);
   const blank = fill === undefined ? null : backend.floats(fill);

@@ -27,7 +27,8 @@ export const linearKernels: Kernels = {
     const out = weight!.shape[0]!;
     requireShapes(
       weight!.shape[1] === width && holds(bias, out) && holds(residual, rows * out),
-      `UnmaskLinear: x [${x!.shape}], weight [${weight!.shape}], bias [${bias?.shape}] and residual [${residual?.shape}] do not fit`,
+      () =>
+        `UnmaskLinear: x [${x!.shape}], weight [${weight!.shape}], bias [${bias?.shape}] and residual [${residual?.shape}] do not fit`,
     );
     const shape = [...x!.shape.slice(0, -1), out];
     const y = backend.create(shape);
@@ -50,7 +51,8 @@ export const linearKernels: Kernels = {
       weight!.shape[1] === width &&
         [dy, slope].every((tensor) => holds(tensor, rows * out)) &&
         [inputSlope, extra].every((tensor) => holds(tensor, rows * width)),
-      `UnmaskLinearGrad: dy [${dy!.shape}], x [${x!.shape}], weight [${weight!.shape}] and slope [${slope?.shape}] do not fit`,
+      () =>
+        `UnmaskLinearGrad: dy [${dy!.shape}], x [${x!.shape}], weight [${weight!.shape}] and slope [${slope?.shape}] do not fit`,
     );
     let inner = backend.floats(dy!); // [R, O], gradient before the activation
     let scratch: tf.TensorInfo | undefined;
@@ -97,7 +99,8 @@ export const linearKernels: Kernels = {
     const [rows, width] = rowsAndWidth(x!);
     requireShapes(
       holds(weight, width) && holds(bias, width),
-      `UnmaskLayerNorm: x [${x!.shape}], weight [${weight?.shape}] and bias [${bias?.shape}] do not fit`,
+      () =>
+        `UnmaskLayerNorm: x [${x!.shape}], weight [${weight?.shape}] and bias [${bias?.shape}] do not fit`,
     );
     const [y, mean, rstd] = [backend.create(x!.shape), backend.create([rows]), backend.create([rows])];
     backend.addon.layer_norm(
@@ -115,7 +118,8 @@ export const linearKernels: Kernels = {
       [dy, extra].every((tensor) => holds(tensor, rows * width)) &&
         [mean, rstd].every((tensor) => holds(tensor, rows)) &&
         holds(weight, width),
-      `UnmaskLayerNormGrad: dy [${dy!.shape}], x [${x!.shape}] and weight [${weight?.shape}] do not fit`,
+      () =>
+        `UnmaskLayerNormGrad: dy [${dy!.shape}], x [${x!.shape}] and weight [${weight?.shape}] do not fit`,
     );
     const dx = backend.create(x!.shape);
     const affine = attrs.affine ? [backend.create([width]), backend.create([width])] : [];
@@ -138,7 +142,7 @@ export const linearKernels: Kernels = {
     const [rows, width] = rowsAndWidth(x);
     requireShapes(
       sizeOf(target.shape) === rows * width,
-      `UnmaskSquaredError: x [${x.shape}] and target [${target.shape}] do not fit`,
+      () => `UnmaskSquaredError: x [${x.shape}] and target [${target.shape}] do not fit`,
     );
     const error = backend.create(x.shape.slice(0, -1));
     backend.addon.squared_error(backend.floats(x), backend.floats(target), error.array, rows, width);
@@ -150,7 +154,8 @@ export const linearKernels: Kernels = {
     const [rows, width] = rowsAndWidth(x);
     requireShapes(
       sizeOf(target.shape) === rows * width && sizeOf(dy.shape) === rows,
-      `UnmaskSquaredErrorGrad: dy [${dy.shape}], x [${x.shape}] and target [${target.shape}] do not fit`,
+      () =>
+        `UnmaskSquaredErrorGrad: dy [${dy.shape}], x [${x.shape}] and target [${target.shape}] do not fit`,
     );
     const dx = backend.create(x.shape);
     const [from, left, right] = [dy, x, target].map((tensor) => backend.floats(tensor));

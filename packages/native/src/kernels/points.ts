@@ -8,7 +8,7 @@ function countPoints(name: string, cloud: tf.TensorInfo): number {
   const size = sizeOf(cloud.shape);
   requireShapes(
     size > 0 && size % 3 === 0,
-    `${name}: expected points of three coordinates, got [${cloud.shape}]`,
+    () => `${name}: expected points of three coordinates, got [${cloud.shape}]`,
   );
   return size / 3;
 }
@@ -23,7 +23,7 @@ export const pointKernels: Kernels = {
     const m = to.shape[1]!;
     requireShapes(
       to.shape[0] === batch && to.shape[2] === width && m > 0,
-      `UnmaskTakeNearest: [${from.shape}] and [${to.shape}] do not fit`,
+      () => `UnmaskTakeNearest: [${from.shape}] and [${to.shape}] do not fit`,
     );
     const [rows, index] = [backend.create(from.shape), backend.create([batch, n], "int32")];
     const points = backend.floats(to);
@@ -40,7 +40,7 @@ export const pointKernels: Kernels = {
     const count = attrs.count as number;
     requireShapes(
       sizeOf(index.shape) === batch * n,
-      `UnmaskTakeNearestGrad: [${dy.shape}] and [${index.shape}] do not fit`,
+      () => `UnmaskTakeNearestGrad: [${dy.shape}] and [${index.shape}] do not fit`,
     );
     const segments = backend.ints(index).map((place, i) => Math.floor(i / n) * count + place);
     return [segmentSum(backend, backend.floats(dy), segments, width, [batch, count, width])];
@@ -51,7 +51,7 @@ export const pointKernels: Kernels = {
     const [k, radius] = [attrs.k as number, attrs.radius as number];
     const points = countPoints("UnmaskNearPoints", cloud);
     const count = countPoints("UnmaskNearPoints", queries);
-    requireShapes(isWhole(k, 1, points), `UnmaskNearPoints: cannot find ${k} of ${points} points`);
+    requireShapes(isWhole(k, 1, points), () => `UnmaskNearPoints: cannot find ${k} of ${points} points`);
     const { info, array } = backend.create([count, k], "int32");
     backend.addon.near_points(
       ...([backend.floats(cloud), backend.floats(queries), array, points, count, k, radius] as const),
@@ -65,7 +65,7 @@ export const pointKernels: Kernels = {
     const points = countPoints("UnmaskFarthestPoints", cloud);
     requireShapes(
       isWhole(count, 1, Number.MAX_SAFE_INTEGER) && isWhole(first, 0, points - 1),
-      `UnmaskFarthestPoints: cannot choose ${count} of ${points} points, beginning at ${first}`,
+      () => `UnmaskFarthestPoints: cannot choose ${count} of ${points} points, beginning at ${first}`,
     );
     const { info, array } = backend.create([count], "int32");
     backend.addon.farthest_points(

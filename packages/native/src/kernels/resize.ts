@@ -56,7 +56,7 @@ const resize =
     const [rows, columns] = call.attrs.size as [number, number];
     const { info, array } = call.backend.create([batch, rows, columns, channels]);
     if (array.length === 0) return info;
-    requireShapes(height > 0 && width > 0, `resize: an image of ${height} x ${width} has no pixels`);
+    requireShapes(height > 0 && width > 0, () => `resize: an image of ${height} x ${width} has no pixels`);
     body(call, images, array, [rows, columns]);
     return info;
   };
@@ -70,7 +70,7 @@ const gradient =
     const shape = images.shape as unknown as Size4;
     requireShapes(
       dy.shape[0] === shape[0] && dy.shape[3] === shape[3],
-      `resize: images [${shape}] and gradient [${dy.shape}] do not fit`,
+      () => `resize: images [${shape}] and gradient [${dy.shape}] do not fit`,
     );
     const { info, array } = call.backend.create([...shape]);
     if (array.length === 0 || dy.shape.includes(0)) array.fill(0);
