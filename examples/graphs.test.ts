@@ -17,6 +17,11 @@ it("pretrain-graph.ts trains, tells the clubs apart, and gives every node its fe
   expect(printed(output, "kNN ")).toBeGreaterThan(0.6);
 }, 300_000);
 
+it("finetune-graph.ts tells the clubs of another society by the encoder that the first has pretrained", async () => {
+  const output = await folder.run("finetune-graph.ts");
+  expect(printed(output, "top-1 ")).toBeGreaterThan(0.7);
+}, 300_000);
+
 it("cluster-graph.ts finds clubs that the people's tastes alone do not tell", async () => {
   const output = await folder.run("cluster-graph.ts");
   expect(printed(output, "k-means of the codes ")).toBeGreaterThan(printed(output, "of the tastes ") + 0.1);

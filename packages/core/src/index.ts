@@ -43,4 +43,5 @@ export * from "./report/index.js";
 export * from "./scope.js";
 export * from "./tokens/index.js";
 export * from "./train/index.js";
+export * from "./transfer.js";
 export * from "./tree.js";

@@ -2,7 +2,23 @@ export * from "./datasets.js";
 export * from "./evaluate/graph-folds.js";
 export * from "./evaluate/node-probe.js";
 export * from "./graph.js";
-export * from "./methods/graph-mae.js";
+export * from "./methods/gnn.js";
+export {
+  bridge,
+  decode,
+  encodeMasked,
+  type GraphMaeBatch,
+  type GraphMaeConfig,
+  type GraphMaeParams,
+  type GraphReconstruction,
+  graphMae,
+  keepEdges,
+  type MaskingDraws,
+  maskedInput,
+  maskNodes,
+  type NodeMasking,
+  remask,
+} from "./methods/graph-mae.js";
 export * from "./methods/scgc.js";
 export {
   type SkeletonMaeBatch,
@@ -11,6 +27,7 @@ export {
   type SkeletonReconstruction,
   skeletonMae,
 } from "./methods/skeleton-mae.js";
+export { createGraphClassifier } from "./modality/classifier.js";
 export type { GnnKind } from "./nn/gnn.js";
 export type { GraphActivation, GraphNorm } from "./nn/parts.js";
 export * from "./read/collections.js";

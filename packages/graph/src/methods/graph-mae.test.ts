@@ -1,22 +1,10 @@
 import type * as tf from "@tensorflow/tfjs";
-import { createModel, createRandom, disposeAll, type Random, tidy } from "@unmask/core";
+import { createModel, createRandom, disposeAll, tidy } from "@unmask/core";
 import { contractSuite, onEveryEngine } from "@unmask/testing";
 import { expect, it } from "vitest";
+import { ring } from "../../test/ring.js";
 import type { Graph } from "../graph.js";
 import { graphMae, maskNodes } from "./graph-mae.js";
-
-/** A ring of random features with some chords. */
-function ring(nodes: number, random: Random, width = 6): Graph {
-  const pairs: [number, number][] = Array.from({ length: nodes }, (_, i) => [i, (i + 1) % nodes]);
-  pairs.push([0, nodes >> 1], [1, nodes - 2]);
-  const both = pairs.flatMap(([a, b]) => [[a, b] as const, [b, a] as const]);
-  return {
-    nodes,
-    features: random.normals(nodes * width),
-    from: Int32Array.from(both, ([from]) => from),
-    to: Int32Array.from(both, ([, to]) => to),
-  };
-}
 
 const config = { features: 6, width: 8, heads: 2, maskRatio: 0.5, replaceRatio: 0.2, gamma: 2 } as const;
 

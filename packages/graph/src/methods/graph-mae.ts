@@ -42,55 +42,63 @@ import type { GraphActivation, GraphNorm, GraphTraining } from "../nn/parts.js";
 import { type GraphPooling, poolNodes } from "../pool.js";
 import { edgesInto, joinSamples } from "../structure.js";
 
-export interface GraphMaeConfig {
+/** The encoder, which a classifier begins with too. */
+export interface EncoderConfig {
   readonly features: number;
   readonly width: number;
   readonly depth: number;
   readonly heads: number;
   readonly encoder: GnnKind;
-  readonly decoder: DecoderKind;
   readonly activation: GraphActivation;
   readonly norm: GraphNorm;
   readonly residual: boolean;
-  readonly concatHidden: boolean;
   readonly negativeSlope: number;
+  readonly featureDropout: number;
+  readonly attentionDropout: number;
+  readonly pool: GraphPooling;
+  readonly neighbours: number;
+}
+
+export interface GraphMaeConfig extends EncoderConfig {
+  readonly decoder: DecoderKind;
+  readonly concatHidden: boolean;
   readonly maskRatio: number;
   readonly replaceRatio: number;
   readonly dropEdges: number;
-  readonly featureDropout: number;
-  readonly attentionDropout: number;
   readonly loss: "sce" | "mse";
   readonly gamma: number;
-  readonly pool: GraphPooling;
-  readonly neighbours: number;
 }
 
 const count = z.int().positive();
 const share = z.number().min(0).lt(1);
 
-const schema = z.strictObject({
+export const encoderKeys = {
   features: count.default(1433).describe("features of a node"),
   width: count.default(512).describe("width of the codes, heads together"),
   depth: count.default(2).describe("layers of the encoder"),
   heads: count.default(4).describe("attention heads of a GAT encoder"),
   encoder: z.enum(["gat", "gin", "gcn"]).default("gat"),
-  decoder: z.enum(["gat", "gin", "gcn", "mlp", "linear"]).default("gat").describe("one layer of it"),
   activation: z.enum(["prelu", "relu", "elu", "gelu", "none"]).default("prelu"),
   norm: z.enum(["none", "layer", "batch"]).default("none").describe("norm of each layer"),
   residual: z.boolean().default(false).describe("each layer adds its input"),
-  concatHidden: z.boolean().default(false).describe("the decoder sees the codes of all layers side by side"),
   negativeSlope: share.default(0.2).describe("of the LeakyReLU before a GAT's softmax"),
-  maskRatio: z.number().gt(0).lt(1).default(0.5).describe("share of the nodes that are masked"),
-  replaceRatio: share.default(0).describe("share of the masked nodes that show another node's features"),
-  dropEdges: share.default(0).describe("share of the edges that the encoder does not see"),
   featureDropout: share.default(0.2).describe("dropout of the input of each layer"),
   attentionDropout: share.default(0.1).describe("dropout of a GAT's attention weights"),
-  loss: z.enum(["sce", "mse"]).default("sce").describe("scaled cosine error (the paper's), or squared error"),
-  gamma: z.number().min(1).default(3).describe("exponent of the scaled cosine error"),
   pool: z.enum(["mean", "max", "sum"]).default("mean").describe("how nodes become features of a graph"),
   neighbours: count
     .default(15)
     .describe("neighbours of each node that a mini-batch of nodes takes at each layer"),
+};
+
+const schema = z.strictObject({
+  ...encoderKeys,
+  decoder: z.enum(["gat", "gin", "gcn", "mlp", "linear"]).default("gat").describe("one layer of it"),
+  concatHidden: z.boolean().default(false).describe("the decoder sees the codes of all layers side by side"),
+  maskRatio: z.number().gt(0).lt(1).default(0.5).describe("share of the nodes that are masked"),
+  replaceRatio: share.default(0).describe("share of the masked nodes that show another node's features"),
+  dropEdges: share.default(0).describe("share of the edges that the encoder does not see"),
+  loss: z.enum(["sce", "mse"]).default("sce").describe("scaled cosine error (the paper's), or squared error"),
+  gamma: z.number().min(1).default(3).describe("exponent of the scaled cosine error"),
 }) satisfies z.ZodType<GraphMaeConfig>;
 
 const graphs = { encoder: "gin", decoder: "gin", norm: "batch", gamma: 1, heads: 2 } as const;
@@ -148,17 +156,14 @@ export interface GraphMaeBatch extends NodeMasking {
   readonly seed: number;
 }
 
-function encoderShape(config: GraphMaeConfig): GnnShape {
-  const { encoder: kind, features, width, depth: layers } = config;
+export function encoderShape(config: EncoderConfig): GnnShape {
+  const { encoder: kind, features, width, heads, depth: layers } = config;
+  expect(kind !== "gat" || width % heads === 0, `graphs: width ${width} is not a multiple of ${heads} heads`);
   return { ...config, kind, width: features, hidden: width, out: width, layers, encoding: true };
 }
 
 function init(config: GraphMaeConfig, random: Random): GraphMaeParams {
-  const { features, width, depth, heads, encoder, concatHidden } = config;
-  expect(
-    encoder !== "gat" || width % heads === 0,
-    `graph-mae: width ${width} is not a multiple of ${heads} heads`,
-  );
+  const { features, width, depth, concatHidden } = config;
   const seen = concatHidden ? width * depth : width;
   return {
     enc_mask_token: parameter(tf.zeros([1, features])),
@@ -185,7 +190,7 @@ function prepare(config: GraphMaeConfig, samples: readonly GraphSample[], random
   );
   return {
     ...masking,
-    features: checkFeatures(config, features, nodes),
+    features: checkFeatures("graph-mae", config, features, nodes),
     edges,
     encoderEdges: dropEdges(edges, config.dropEdges, random),
     seed: random.int(2 ** 32),
@@ -249,15 +254,16 @@ function dropEdges(edges: Edges, rate: number, random: Random): Edges {
   return sortEdges(from, to, edges.targets).edges;
 }
 
-function checkFeatures(
-  { features: width }: GraphMaeConfig,
+export function checkFeatures(
+  name: string,
+  { features: width }: EncoderConfig,
   values: Float32Array,
   nodes: number,
 ): Float32Array {
   expect(
     values.length === nodes * width,
     () =>
-      `graph-mae: nodes have ${values.length / nodes} features, the model takes ${width}; set features to ${values.length / nodes}`,
+      `${name}: nodes have ${values.length / nodes} features, the model takes ${width}; set features to ${values.length / nodes}`,
   );
   return values;
 }
@@ -378,7 +384,7 @@ function encode(
   { pool }: EncodeOptions = {},
 ) {
   const joined = joinSamples("graph-mae", samples);
-  const x = nodeInput(checkFeatures(config, joined.features, joined.nodes), config.features);
+  const x = nodeInput(checkFeatures("graph-mae", config, joined.features, joined.nodes), config.features);
   const { edges } = joined;
   const hidden = applyGnn(params.encoder, encoderShape(config), x, {
     edges,

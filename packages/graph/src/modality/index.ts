@@ -12,11 +12,13 @@ import type {
 } from "@unmask/core";
 import { writeFileAtomic } from "@unmask/core/node";
 import { type GraphSample, isNode } from "../graph.js";
+import { gnn } from "../methods/gnn.js";
 import { type GraphReconstruction, graphMae } from "../methods/graph-mae.js";
 import { scgc } from "../methods/scgc.js";
 import { type SkeletonReconstruction, skeletonMae } from "../methods/skeleton-mae.js";
 import { configureSkeletons, openSkeletons, rawJoints, writeSkeletons } from "../skeleton/modality.js";
 import type { SkeletonSample } from "../skeleton/sample.js";
+import { classifierFor, createGraphClassifier } from "./classifier.js";
 import { graphDataSchema, openGraphs, rawFeatures } from "./data.js";
 
 /** Nodes up to which an update sees the whole graph. */
@@ -93,7 +95,7 @@ function raw(samples: readonly Sample[]): Float32Array {
 export const modality: ModalityPackage = {
   name: "graph",
   samples: "samples",
-  methods: [graphMae, scgc, skeletonMae],
+  methods: [graphMae, scgc, skeletonMae, gnn],
   defaultMethod: graphMae.id,
   dataSchema: graphDataSchema,
   configure,
@@ -104,4 +106,6 @@ export const modality: ModalityPackage = {
     "hidden" in reconstruction
       ? writeSkeletons(reconstruction, path)
       : writeReconstruction(reconstruction, path),
+  classifierFor,
+  createClassifier: createGraphClassifier,
 };

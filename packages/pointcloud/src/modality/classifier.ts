@@ -1,18 +1,5 @@
 /** A classifier that begins with the encoder of a pretrained model. */
-import * as tf from "@tensorflow/tfjs";
-import {
-  assign,
-  bindModel,
-  type Classifier,
-  expect,
-  flatten,
-  type Keys,
-  type Method,
-  type Model,
-  type Random,
-  resolveConfig,
-  tidy,
-} from "@unmask/core";
+import { type Classifier, expect, type Keys, type Model, type Random, transferModel } from "@unmask/core";
 import { dgcnnClassifier } from "../methods/dgcnn-classifier.js";
 import { mae3d } from "../methods/mae-3d.js";
 import { pointCmae } from "../methods/point-cmae.js";
@@ -42,7 +29,7 @@ export const classifierFor = (model: Model): Classifier => transferOf(model).to;
  */
 export function createPointClassifier(model: Model, settings: Keys, random: Random): Model {
   const { to, path } = transferOf(model);
-  return transferred(model, to, path, settings, random);
+  return transferModel(model, to, settings, random, path);
 }
 
 function transferOf({ method: { id } }: Model): { to: Classifier; path: (own: string) => string } {
@@ -64,30 +51,5 @@ export function createPartSegmenter(model: Model, settings: Keys, random: Random
     transfer?.to === pointTransformer,
     `createPartSegmenter: ${model.method.id} has no encoder of groups of points; give a point-mae or point-cmae model`,
   );
-  return transferred(model, pointPartSegmenter, transfer.path, settings, random);
-}
-
-/** A model of `method` with every parameter that `model` has in the same shape. */
-function transferred(
-  model: Model,
-  method: Method,
-  path: (own: string) => string,
-  settings: Keys,
-  random: Random,
-): Model {
-  const source = model.config as Readonly<Record<string, unknown>>;
-  const keys = Object.keys(method.schema.parse({}));
-  const own = Object.fromEntries(keys.flatMap((key) => (key in source ? [[key, source[key]]] : [])));
-  const config = resolveConfig(method, { ...own, ...settings });
-  const params = tidy(() => method.init(config, random));
-  const given = flatten(model.params);
-  tf.tidy(() => {
-    const values = new Map<string, tf.Tensor>();
-    for (const [name, variable] of flatten(params)) {
-      const value = given.get(path(name));
-      if (value !== undefined && tf.util.arraysEqual(value.shape, variable.shape)) values.set(name, value);
-    }
-    assign(params, values, { strict: false });
-  });
-  return bindModel(method, config, params) as unknown as Model;
+  return transferModel(model, pointPartSegmenter, settings, random, transfer.path);
 }

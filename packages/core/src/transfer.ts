@@ -1,0 +1,38 @@
+/** Models that begin with what another has learned. */
+import * as tf from "@tensorflow/tfjs";
+import type { Method } from "./method.js";
+import type { Keys } from "./modality.js";
+import { bindModel, type Model, resolveConfig } from "./model.js";
+import type { Random } from "./random.js";
+import { tidy } from "./scope.js";
+import { assign, flatten } from "./tree.js";
+
+/**
+ * A model of `method` with the config keys that `model` has too, and with every parameter that it has in the same shape;
+ * everything else is as at the start of training.
+ * @param settings keys of the new model's config, which go before those of the old
+ * @param path where the old model keeps the parameter of this path of the new one; the same path when not given
+ */
+export function transferModel(
+  model: Model,
+  method: Method,
+  settings: Keys,
+  random: Random,
+  path: (own: string) => string = (own) => own,
+): Model {
+  const source = model.config as Readonly<Record<string, unknown>>;
+  const keys = Object.keys(method.schema.parse({}));
+  const own = Object.fromEntries(keys.flatMap((key) => (key in source ? [[key, source[key]]] : [])));
+  const config = resolveConfig(method, { ...own, ...settings });
+  const params = tidy(() => method.init(config, random));
+  const given = flatten(model.params);
+  tf.tidy(() => {
+    const values = new Map<string, tf.Tensor>();
+    for (const [name, variable] of flatten(params)) {
+      const value = given.get(path(name));
+      if (value !== undefined && tf.util.arraysEqual(value.shape, variable.shape)) values.set(name, value);
+    }
+    assign(params, values, { strict: false });
+  });
+  return bindModel(method, config, params) as unknown as Model;
+}
