@@ -21,11 +21,14 @@ import { clustersOf, type Graph, nodeDataset, readPlanetoid, scgc } from "@unmas
 import type { BenchOptions } from "./graph-nodes.js";
 import { pretrained } from "./pretrained.js";
 
-/** The paper's settings; acm and dblp are HeCo's files (other papers and features than the paper's), edges by meta-paths. */
+/** The paper's settings of SCGC and SCGC*; acm and dblp are HeCo's files (other papers and features than the paper's), edges by meta-paths. */
 export const clusterSets = {
-  "scgc-citeseer": { preset: "cite", lr: 1e-4 },
-  "scgc-acm": { preset: "acm", lr: 1e-3 },
-  "scgc-dblp": { preset: "dblp", lr: 1e-3 },
+  "scgc-citeseer": { graph: "citeseer", preset: "cite", lr: 1e-4 },
+  "scgc-acm": { graph: "acm", preset: "acm", lr: 1e-3 },
+  "scgc-dblp": { graph: "dblp", preset: "dblp", lr: 1e-3 },
+  "scgc-star-citeseer": { graph: "citeseer", preset: "cite-star", lr: 1e-4 },
+  "scgc-star-acm": { graph: "acm", preset: "acm-star", lr: 1e-3 },
+  "scgc-star-dblp": { graph: "dblp", preset: "dblp-star", lr: 1e-3 },
 } as const;
 
 const EPOCHS = 200;
@@ -133,12 +136,13 @@ function print(name: string, scores: readonly ClusterScores[]): void {
 }
 
 function load(set: keyof typeof clusterSets, data: string): Graph {
-  if (set === "scgc-citeseer")
+  const name = clusterSets[set].graph;
+  if (name === "citeseer")
     return readPlanetoid(join(data, "planetoid"), "citeseer", { normalise: false }).graph;
-  const folder = join(data, "heco", set === "scgc-acm" ? "acm" : "dblp");
+  const folder = join(data, "heco", name);
   const bytes = (name: string) => new Uint8Array(readFileSync(join(folder, name)));
-  const words = parseSparseNpz(bytes(set === "scgc-acm" ? "p_feat.npz" : "a_feat.npz"));
-  const path = parseSparseNpz(bytes(set === "scgc-acm" ? "pap.npz" : "apa.npz"));
+  const words = parseSparseNpz(bytes(name === "acm" ? "p_feat.npz" : "a_feat.npz"));
+  const path = parseSparseNpz(bytes(name === "acm" ? "pap.npz" : "apa.npz"));
   const labels = toInt32(parseNpy(bytes("labels.npy")));
   return { nodes: words.rows, features: dense(words), labels, ...ends(path) };
 }
