@@ -55,10 +55,20 @@ export const linearGradKernel = kernel<
 const asRows = (x: tf.Tensor): tf.Tensor2D => x.reshape([-1, x.shape[x.rank - 1]!]);
 
 /** The shape that a weight [O, I] maps x [..., I] to. */
-export const mapped = (x: tf.Tensor, weight: tf.Tensor): number[] => [
-  ...x.shape.slice(0, -1),
-  weight.shape[0]!,
-];
+const mapped = (x: tf.Tensor, weight: tf.Tensor): number[] => [...x.shape.slice(0, -1), weight.shape[0]!];
+
+/** Throws unless the residual, where there is one, has the shape of what the weight maps x to. */
+export function checkResidual(
+  name: string,
+  residual: tf.Tensor | undefined,
+  x: tf.Tensor,
+  weight: tf.Tensor,
+): void {
+  expect(
+    residual === undefined || tf.util.arraysEqual(residual.shape, mapped(x, weight)),
+    () => `${name}: residual [${residual?.shape}] has not the shape of the result, [${mapped(x, weight)}]`,
+  );
+}
 
 export interface Norm {
   /** [I]; absent without affine parameters */
@@ -102,10 +112,7 @@ export function linear(
     () =>
       `linear: weight [${weight.shape}] does not fit input [${x.shape}] and bias [${bias?.shape ?? "none"}]`,
   );
-  expect(
-    residual === undefined || tf.util.arraysEqual(residual.shape, mapped(x, weight)),
-    () => `linear: residual [${residual?.shape}] has not the shape of the result, [${mapped(x, weight)}]`,
-  );
+  checkResidual("linear", residual, x, weight);
   const inputs = {
     x: constantInput ? undefined : x,
     ...{ weight, bias, residual, normWeight: norm?.weight, normBias: norm?.bias },

@@ -1,12 +1,12 @@
 /** residual + f(norm(x) W1^T + b1) W2^T + b2, the second branch of a transformer block, with one gradient. */
-import * as tf from "@tensorflow/tfjs";
+import type * as tf from "@tensorflow/tfjs";
 import { expect } from "../errors.js";
 import { differentiable } from "./differentiable.js";
 import type { Activation } from "./gelu.js";
 import {
+  checkResidual,
   linearGradKernel,
   linearKernel,
-  mapped,
   type Norm,
   normalise,
   normaliseAgain,
@@ -41,11 +41,7 @@ export function mlp(x: tf.Tensor, first: Affine, second: Affine, options: MlpOpt
     x.shape[x.rank - 1] === width && second.weight.shape[1] === hidden,
     () => `mlp: weights [${first.weight.shape}] and [${second.weight.shape}] do not fit input [${x.shape}]`,
   );
-  const result = mapped(x, second.weight);
-  expect(
-    residual === undefined || tf.util.arraysEqual(residual.shape, result),
-    () => `mlp: residual [${residual?.shape}] has not the shape of the result, [${result}]`,
-  );
+  checkResidual("mlp", residual, x, second.weight);
   const onto = residual === x ? "x" : "residual";
   const inputs = {
     x,

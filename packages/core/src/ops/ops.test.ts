@@ -70,6 +70,10 @@ describe.each(["cpu", "wasm"])("ops on %s", (backend) => {
 
   it("linear names the shapes that do not fit", () => {
     expect(() => linear(normal(2, 5), normal(4, 6))).toThrow("linear: weight [4,6] does not fit input [2,5]");
+    const residual = normal(2, 5);
+    expect(() => linear(normal(2, 5), normal(4, 5), undefined, { residual })).toThrow(
+      "linear: residual [2,5] has not the shape of the result, [2,4]",
+    );
   });
 
   it("linear after a norm equals the two in turn, and has their gradients", async () => {

@@ -1,6 +1,5 @@
 /** residual + attention(norm(x)), the first branch of a transformer block, with one gradient. */
-import * as tf from "@tensorflow/tfjs";
-import { expect } from "../errors.js";
+import type * as tf from "@tensorflow/tfjs";
 import {
   type AttentionOptions,
   attentionSetting,
@@ -9,9 +8,9 @@ import {
 } from "./attention.js";
 import { differentiable } from "./differentiable.js";
 import {
+  checkResidual,
   linearGradKernel,
   linearKernel,
-  mapped,
   type Norm,
   normalise,
   normaliseAgain,
@@ -43,11 +42,7 @@ export function selfAttentionLayer(
     projection.weight.shape[0]! / 3,
     options,
   );
-  const result = mapped(x, output.weight);
-  expect(
-    residual === undefined || tf.util.arraysEqual(residual.shape, result),
-    () => `selfAttentionLayer: residual [${residual?.shape}] has not the shape of the result, [${result}]`,
-  );
+  checkResidual("selfAttentionLayer", residual, x, output.weight);
   const onto = residual === x ? "x" : "residual";
   const inputs = {
     x,
