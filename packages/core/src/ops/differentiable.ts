@@ -28,24 +28,20 @@ export function differentiable<I extends Inputs, S extends string>(
   const engine = tapeEngine();
   const taped = engine.isTapeOn();
   const given = Object.fromEntries(Object.entries(inputs).filter(([, x]) => x !== undefined)) as I;
-  const record = (made: Forward<Extract<keyof I, string>, S>) => {
-    const saved = keepAll(engine, made.saved, made.value);
-    return { saved, gradient: made.gradient };
-  };
-  let recorded: ReturnType<typeof record> | undefined;
-  let value: tf.Tensor;
+  let made!: Forward<Extract<keyof I, string>, S>;
+  let saved!: Present<S>;
   engine.state.kernelDepth++;
   try {
-    value = tf.tidy(() => {
-      const made = forward(given, taped);
-      if (taped) recorded = record(made);
+    tf.tidy(() => {
+      made = forward(given, taped);
+      if (taped) saved = keepAll(engine, made.saved, made.value);
       return made.value;
     });
   } finally {
     engine.state.kernelDepth--;
   }
-  if (recorded === undefined) return value;
-  const { saved, gradient } = recorded;
+  const { value, gradient } = made;
+  if (!taped) return value;
   const names = Object.keys(given) as Extract<keyof I, string>[];
   engine.state.activeTape!.push({
     ...{ id: engine.state.nextTapeNodeId++, kernelName: "differentiable" },

@@ -20,12 +20,11 @@ import {
 } from "@unmask/core";
 import { z } from "zod";
 import { type GraphSample, isNode } from "../graph.js";
-import { applyGnn, type GnnParams, initGnn } from "../nn/gnn.js";
-import { nodeInput } from "../nn/node-input.js";
+import { type GnnParams, initGnn } from "../nn/gnn.js";
 import type { GraphTraining } from "../nn/parts.js";
 import { poolNodes } from "../pool.js";
 import { type Joined, joinSamples } from "../structure.js";
-import { checkFeatures, type EncoderConfig, encoderKeys, encoderShape } from "./graph-mae.js";
+import { codesOf, type EncoderConfig, encoderKeys, encoderShape } from "./graph-mae.js";
 
 export interface GnnConfig extends EncoderConfig {
   readonly classes: number;
@@ -82,20 +81,8 @@ function classify(
   samples: number,
   training?: GraphTraining,
 ): tf.Tensor2D {
-  const codes = codesOf(params, config, joined, training);
+  const codes = codesOf("gnn", params.encoder, config, joined, training);
   return applyLinear(params.head, poolNodes("gnn", codes, joined, samples, config.pool)) as tf.Tensor2D;
-}
-
-/** [N, width] */
-function codesOf(
-  { encoder }: GnnClassifierParams,
-  config: GnnConfig,
-  { features, nodes, edges }: Joined,
-  training?: GraphTraining,
-): tf.Tensor {
-  const x = nodeInput(checkFeatures("gnn", config, features, nodes), config.features);
-  const { negativeSlope } = config;
-  return applyGnn(encoder, encoderShape(config), x, { edges, negativeSlope, training }).at(-1)!;
 }
 
 function encode(
@@ -105,7 +92,8 @@ function encode(
   { pool }: EncodeOptions = {},
 ) {
   const joined = joinSamples("gnn", samples);
-  return poolNodes("gnn", codesOf(params, config, joined), joined, samples.length, pool ?? config.pool);
+  const codes = codesOf("gnn", params.encoder, config, joined);
+  return poolNodes("gnn", codes, joined, samples.length, pool ?? config.pool);
 }
 
 const logits = (params: GnnClassifierParams, config: GnnConfig, samples: readonly GraphSample[]) =>

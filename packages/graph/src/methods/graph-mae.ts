@@ -40,7 +40,7 @@ import { applyGnn, type GnnKind, type GnnParams, type GnnShape, initGnn } from "
 import { type NodeInput, nodeInput } from "../nn/node-input.js";
 import type { GraphActivation, GraphNorm, GraphTraining } from "../nn/parts.js";
 import { type GraphPooling, poolNodes } from "../pool.js";
-import { edgesInto, joinSamples } from "../structure.js";
+import { edgesInto, type Joined, joinSamples } from "../structure.js";
 
 /** The encoder, which a classifier begins with too. */
 export interface EncoderConfig {
@@ -254,7 +254,7 @@ function dropEdges(edges: Edges, rate: number, random: Random): Edges {
   return sortEdges(from, to, edges.targets).edges;
 }
 
-export function checkFeatures(
+function checkFeatures(
   name: string,
   { features: width }: EncoderConfig,
   values: Float32Array,
@@ -384,13 +384,21 @@ function encode(
   { pool }: EncodeOptions = {},
 ) {
   const joined = joinSamples("graph-mae", samples);
-  const x = nodeInput(checkFeatures("graph-mae", config, joined.features, joined.nodes), config.features);
-  const { edges } = joined;
-  const hidden = applyGnn(params.encoder, encoderShape(config), x, {
-    edges,
-    negativeSlope: config.negativeSlope,
-  });
-  return poolNodes("graph-mae", hidden.at(-1)!, joined, samples.length, pool ?? config.pool);
+  const codes = codesOf("graph-mae", params.encoder, config, joined);
+  return poolNodes("graph-mae", codes, joined, samples.length, pool ?? config.pool);
+}
+
+/** Codes of all nodes with nothing masked, as in evaluation unless `training` is given. [N, width] */
+export function codesOf(
+  name: string,
+  encoder: GnnParams,
+  config: EncoderConfig,
+  { features, nodes, edges }: Joined,
+  training?: GraphTraining,
+): tf.Tensor {
+  const x = nodeInput(checkFeatures(name, config, features, nodes), config.features);
+  const { negativeSlope } = config;
+  return applyGnn(encoder, encoderShape(config), x, { edges, negativeSlope, training }).at(-1)!;
 }
 
 /** What the model says of nodes that it does not see. */
