@@ -4,8 +4,8 @@
  * GraphMAE in the published configurations, on data under UNMASK_DATA: the linear probe's accuracy on the public split
  * of cora, citeseer and pubmed, early-stopped and after the last epoch; 10-fold accuracy on mutag, proteins, imdb-binary
  * and nci1. random-pubmed and random-million: one epoch's time and memory. scgc-citeseer, scgc-acm and scgc-dblp: SCGC's
- * clusters beside k-means, scgc-star-citeseer and so on those of SCGC*. --peer times a step beside the same in
- * plain PyTorch (the Python of PEERS_PYTHON). Runs stand in DIR (default runs/graph); finished seeds are not repeated,
+ * clusters beside k-means, scgc-star-citeseer and so on those of SCGC*. --peer, by the Python of PEERS_PYTHON, times a
+ * step beside the same in plain PyTorch and, on sets of graphs, measures in scikit-learn's folds too. Runs stand in DIR (default runs/graph); finished seeds are not repeated,
  * and --minutes stops after so many, in the middle of a run if need be, to be continued by the next call.
  */
 import { parseArgs } from "node:util";

@@ -1,7 +1,9 @@
 /** GraphMAE on collections of small graphs, and ten folds of a support vector machine on its features. */
+import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import {
   createModel,
   extractFeatures,
@@ -11,8 +13,9 @@ import {
   resume,
   spread,
 } from "@unmask/core";
-import { writeFileAtomic } from "@unmask/core/node";
+import { loadModel, writeFileAtomic } from "@unmask/core/node";
 import { type Graph, type GraphsData, graphDataset, graphFolds, graphMae, readGraphs } from "@unmask/graph";
+import { inFolder } from "./alternate.js";
 import type { BenchOptions } from "./graph-nodes.js";
 
 /** The reference's configs.yml; the model's part stands in the presets. */
@@ -50,8 +53,19 @@ export async function runGraphs(set: keyof typeof graphSets, options: BenchOptio
     if (accuracy !== undefined) accuracies.push(accuracy);
   }
   if (accuracies.length > 0) console.log(`${set}: ${formatSpread(spread(accuracies))}; the paper ${paper}`);
-  const fresh = createModel(graphMae, { preset: set, features: width }, { seed: 0 });
-  console.log(`${set}: random encoder ${(100 * (await measure(fresh as never, data))).toFixed(1)}`);
+  const fresh = createModel(graphMae, { preset: set, features: width }, { seed: 0 }) as never;
+  console.log(`${set}: random encoder ${(100 * (await measure(fresh, data))).toFixed(1)}`);
+  if (!options.peer) return;
+  const again: number[] = [];
+  for (const [seed] of accuracies.entries()) {
+    const model = await loadModel(join(options.out, `${set}-${seed}`), [graphMae]);
+    again.push(await measureByPeer(model as never, data));
+    model.dispose();
+  }
+  console.log(`${set}: in scikit-learn's folds ${again.length > 0 ? formatSpread(spread(again)) : ""}`);
+  console.log(
+    `${set}: random encoder in scikit-learn's folds ${(100 * (await measureByPeer(fresh, data))).toFixed(1)}`,
+  );
 }
 
 async function once(
@@ -93,4 +107,19 @@ async function once(
 async function measure(model: Model<object, Graph>, { graphs }: GraphsData): Promise<number> {
   const { features, labels } = await extractFeatures(model, graphDataset(graphs));
   return graphFolds(features, labels!).mean;
+}
+
+const script = fileURLToPath(new URL("../peers/graph_folds.py", import.meta.url));
+
+/** The reference's evaluation itself: its library, and the folds that its seed draws. */
+async function measureByPeer(model: Model<object, Graph>, { graphs }: GraphsData): Promise<number> {
+  const python = process.env.PEERS_PYTHON;
+  if (python === undefined) throw new Error("PEERS_PYTHON names no Python that has scikit-learn");
+  const found = await extractFeatures(model, graphDataset(graphs));
+  return inFolder(async (folder) => {
+    const [features, labels] = [join(folder, "features"), join(folder, "labels")];
+    await writeFile(features, found.features);
+    await writeFile(labels, found.labels!);
+    return Number(execFileSync(python, [script, features, labels], { encoding: "utf8" }));
+  });
 }
