@@ -4,18 +4,16 @@
  * milliseconds are written as JSON; at the end of input, the peak of the resident memory.
  */
 import { createInterface } from "node:readline";
-import * as tf from "@tensorflow/tfjs";
-import { createModel, flatten, startEngine, tidy, toFloat32 } from "@unmask/core";
+import { createModel, flatten, startEngine, tidy, writeParameters } from "@unmask/core";
 import { openSafetensors } from "@unmask/core/node";
 import { mae } from "@unmask/image";
 
 const file = await openSafetensors(process.argv[2]);
 await startEngine("native", { threads: Number(file.metadata.threads) });
 const model = createModel(mae, JSON.parse(file.metadata.config));
-for (const [path, variable] of flatten(model.params)) {
+for (const path of flatten(model.params).keys()) {
   if (path.includes("decoder")) continue; // not of the encoder
-  const raw = await file.read(path);
-  tf.tidy(() => variable.assign(tf.tensor(toFloat32(raw), variable.shape)));
+  writeParameters(model.params, new Map([[path, await file.read(path)]]), { strict: false });
 }
 const { bytes, shape } = await file.read("images");
 await file.close();

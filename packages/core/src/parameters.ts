@@ -18,7 +18,11 @@ export function writeParameters(
   options?: { readonly strict?: boolean },
 ): AssignReport {
   return tidy(() =>
-    assign(params, new Map([...values].map(([path, raw]) => [path, tensorOf(raw)])), options),
+    assign(
+      params,
+      new Map([...values].map(([path, raw]) => [path, tf.tensor(toFloat32(raw), [...raw.shape], "float32")])),
+      options,
+    ),
   );
 }
 

@@ -23,6 +23,14 @@ export function buffer(value: tf.Tensor): tf.Variable {
   return variable;
 }
 
+/**
+ * The same values in memory of the engine's own: a tensor made from an array keeps that array, `tf.variable` and
+ * `assign` share their argument's memory, and steps write parameters in place.
+ */
+export function copyOf(tensor: tf.Tensor): tf.Tensor {
+  return tf.mul(tensor, tf.scalar(1, tensor.dtype));
+}
+
 /** All variables of a tree by path, in insertion order. */
 export function flatten(params: Params): Map<string, tf.Variable> {
   const flat = new Map<string, tf.Variable>();
@@ -76,7 +84,7 @@ export function assign(
   tf.tidy(() => {
     for (const [path, value] of values) {
       const variable = flat.get(path);
-      variable?.assign(value.cast(variable.dtype)); // counters are integers, files may hold them as floats
+      variable?.assign(copyOf(value.cast(variable.dtype))); // counters are integers, files may hold them as floats
     }
   });
   return { missing, unexpected };

@@ -53,7 +53,15 @@ void stay_loaded() {
 #endif
 }
 
-// buffer(bytes): an ArrayBuffer over 64-byte aligned memory; an ordinary one where Node allows no external memory.
+// Gives memory back after the jobs that may still use it.
+struct Release : Job {
+  void* memory;
+  explicit Release(void* m) : memory(m) {}
+  void run() override { release(memory); }
+};
+
+// buffer(bytes): an ArrayBuffer over 64-byte aligned memory; an ordinary one where Node allows no external memory, which
+// may go while a job waits.
 napi_value buffer(napi_env env, napi_callback_info info) {
   size_t count = 1;
   napi_value js;
@@ -67,9 +75,11 @@ napi_value buffer(napi_env env, napi_callback_info info) {
   }
   napi_value result = nullptr;
   const napi_status status = napi_create_external_arraybuffer(
-      env, memory, static_cast<size_t>(bytes), [](napi_env, void* data, void*) { release(data); }, nullptr, &result);
+      env, memory, static_cast<size_t>(bytes),
+      [](napi_env, void* data, void*) { enqueue(std::make_unique<Release>(data)); }, nullptr, &result);
   if (status == napi_ok) return result;
   release(memory);
+  never_ahead();
   void* data = nullptr;
   napi_create_arraybuffer(env, static_cast<size_t>(bytes), &data, &result);
   return result;
@@ -82,6 +92,11 @@ constexpr char kInterface[] =
 
 double threads() { return thread_count(); }
 void set_threads(int count) { set_thread_count(count); }
+
+napi_value wait_for_all(napi_env, napi_callback_info) {
+  finish();
+  return nullptr;
+}
 
 napi_value init(napi_env env, napi_value exported) {
   Isa isa;
@@ -107,6 +122,9 @@ napi_value init(napi_env env, napi_value exported) {
   define("buffer", buffer);
   define("threads", entry<threads>);
   define("setThreads", entry<set_threads>);
+  define("finish", wait_for_all);
+  // What the jobs of an ending JavaScript thread work on goes with it.
+  napi_add_env_cleanup_hook(env, [](void*) { finish(); }, nullptr);
   auto name = [&](const char* key, const char* value) {
     napi_value text;
     napi_create_string_utf8(env, value, NAPI_AUTO_LENGTH, &text);

@@ -4,11 +4,15 @@
 
 #include <cstdint>
 #include <cstring>
+#include <memory>
+#include <tuple>
 #include <utility>
+
+#include "threads.h"
 
 namespace unmask {
 
-// A JavaScript array of typed arrays: the pointers, valid during the call.
+// A JavaScript array of typed arrays: the pointers.
 struct Arrays {
   static constexpr int kInline = 64;
   void* inline_data[kInline];
@@ -27,12 +31,17 @@ struct Arrays {
 
 namespace bind {
 
-inline void* pointer(napi_env env, napi_value value) {
+struct Value {
+  napi_env env;
+  napi_value js;
+};
+
+inline void* pointer(Value value, size_t* length = nullptr) {
   bool typed = false;
-  napi_is_typedarray(env, value, &typed);
+  napi_is_typedarray(value.env, value.js, &typed);
   if (!typed) return nullptr;  // null or undefined: an absent argument
   void* data = nullptr;
-  napi_get_typedarray_info(env, value, nullptr, nullptr, &data, nullptr, nullptr);
+  napi_get_typedarray_info(value.env, value.js, nullptr, length, &data, nullptr, nullptr);
   return data;
 }
 
@@ -42,43 +51,44 @@ struct Argument;
 template <class T>
 struct Argument<T*> {
   T* value;
-  Argument(napi_env env, napi_value js) : value(static_cast<T*>(pointer(env, js))) {}
+  Argument(Value from) : value(static_cast<T*>(pointer(from))) {}
   T* get() { return value; }
 };
 template <>
 struct Argument<int64_t> {
   int64_t value = 0;
-  Argument(napi_env env, napi_value js) { napi_get_value_int64(env, js, &value); }
+  Argument(Value from) { napi_get_value_int64(from.env, from.js, &value); }
   int64_t get() { return value; }
 };
 template <>
 struct Argument<int> {
   int32_t value = 0;
-  Argument(napi_env env, napi_value js) { napi_get_value_int32(env, js, &value); }
+  Argument(Value from) { napi_get_value_int32(from.env, from.js, &value); }
   int get() { return value; }
 };
 template <>
 struct Argument<double> {
   double value = 0;
-  Argument(napi_env env, napi_value js) { napi_get_value_double(env, js, &value); }
+  Argument(Value from) { napi_get_value_double(from.env, from.js, &value); }
   double get() { return value; }
 };
 template <>
 struct Argument<float> {
   double value = 0;
-  Argument(napi_env env, napi_value js) { napi_get_value_double(env, js, &value); }
+  Argument(Value from) { napi_get_value_double(from.env, from.js, &value); }
   float get() { return static_cast<float>(value); }
 };
 template <>
 struct Argument<bool> {
   bool value = false;
-  Argument(napi_env env, napi_value js) { napi_get_value_bool(env, js, &value); }
+  Argument(Value from) { napi_get_value_bool(from.env, from.js, &value); }
   bool get() { return value; }
 };
 template <>
 struct Argument<const Arrays&> {
   Arrays value;
-  Argument(napi_env env, napi_value js) {
+  Argument(Value from) {
+    const auto [env, js] = from;
     uint32_t length = 0;
     napi_get_array_length(env, js, &length);
     if (length > Arrays::kInline) value.data = new void*[length];
@@ -88,7 +98,7 @@ struct Argument<const Arrays&> {
     for (uint32_t i = 0; i < length; i++) {
       napi_value element;
       napi_get_element(env, js, i, &element);
-      value.data[i] = pointer(env, element);
+      value.data[i] = pointer({env, element});
     }
     napi_close_handle_scope(env, scope);
   }
@@ -97,11 +107,54 @@ struct Argument<const Arrays&> {
 
 template <class... Args, size_t... I>
 void call(void (*function)(Args...), [[maybe_unused]] napi_env env, [[maybe_unused]] napi_value* js, std::index_sequence<I...>) {
-  function(Argument<Args>(env, js[I]).get()...);
+  function(Argument<Args>(Value{env, js[I]}).get()...);
 }
 template <class... Args, size_t... I>
 double call(double (*function)(Args...), [[maybe_unused]] napi_env env, [[maybe_unused]] napi_value* js, std::index_sequence<I...>) {
-  return function(Argument<Args>(env, js[I]).get()...);
+  return function(Argument<Args>(Value{env, js[I]}).get()...);
+}
+
+// An argument of a job that runs later. Shapes, strides and other lists that JavaScript makes for one call are copied;
+// what tensors live in is left where it is.
+template <class T>
+struct Kept : Argument<T> {
+  using Argument<T>::Argument;
+};
+template <class T>
+struct List {
+  std::unique_ptr<T[]> values;
+  List(Value from) {
+    size_t length = 0;
+    const void* data = pointer(from, &length);
+    if (data == nullptr) return;
+    values.reset(new T[length]);
+    memcpy(values.get(), data, length * sizeof(T));
+  }
+  const T* get() { return values.get(); }
+};
+template <>
+struct Kept<const int32_t*> : List<int32_t> {
+  using List::List;
+};
+template <>
+struct Kept<const double*> : List<double> {
+  using List::List;
+};
+
+template <class... Args>
+struct Later : Job {
+  void (*function)(Args...);
+  std::tuple<Kept<Args>...> kept;
+  template <size_t... I>
+  Later(void (*f)(Args...), napi_env env, napi_value* js, std::index_sequence<I...>) : function(f), kept(Value{env, js[I]}...) {}
+  void run() override {
+    std::apply([this](auto&... arguments) { function(arguments.get()...); }, kept);
+  }
+};
+
+template <class... Args>
+std::unique_ptr<Job> later(void (*function)(Args...), napi_env env, napi_value* js) {
+  return std::make_unique<Later<Args...>>(function, env, js, std::index_sequence_for<Args...>{});
 }
 
 template <class R, class... Args>
@@ -119,7 +172,12 @@ constexpr bool returns_number(void (*)(Args...)) {
 
 }  // namespace bind
 
-template <auto function>
+enum class When { at_once, in_turn };
+
+// at_once: the function runs after the calling thread's jobs and before the call returns.
+// in_turn: it is enqueued. Its typed arrays must stay where they are until `finish`, and nobody but kernels may write
+// them: see Memory in src/memory.ts.
+template <auto function, When when = When::at_once>
 napi_value entry(napi_env env, napi_callback_info info) {
   constexpr size_t expected = bind::arity(function);
   size_t count = expected;
@@ -129,11 +187,16 @@ napi_value entry(napi_env env, napi_callback_info info) {
     napi_throw_type_error(env, nullptr, "@unmask/native: a kernel was called with too few arguments");
     return nullptr;
   }
-  if constexpr (bind::returns_number(function)) {
+  if constexpr (when == When::in_turn) {
+    enqueue(bind::later(function, env, js));
+    return nullptr;
+  } else if constexpr (bind::returns_number(function)) {
+    const Lead lead;
     napi_value result;
     napi_create_double(env, bind::call(function, env, js, std::make_index_sequence<expected>{}), &result);
     return result;
   } else {
+    const Lead lead;
     bind::call(function, env, js, std::make_index_sequence<expected>{});
     return nullptr;
   }

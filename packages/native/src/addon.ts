@@ -4,14 +4,15 @@ import { availableParallelism } from "node:os";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import INTERFACE from "../cpp/interface.json" with { type: "json" };
-
-type Floats = Float32Array;
-type Ints = Int32Array;
+import type { Bytes, Floats, Ints, Memory, Storage } from "./memory.js";
 
 /** Of the rows, then of the columns: both places and the share of the second. */
-type Lines = [Ints, Ints, Floats, Ints, Ints, Floats];
+type Lines = [Int32Array, Int32Array, Float32Array, Int32Array, Int32Array, Float32Array];
 
-/** The functions of cpp/kernels/exports.h; an absent tensor is null. */
+/**
+ * The functions of cpp/kernels/exports.h; an absent tensor is null. Those that exports.cc lists so run when their turn
+ * comes, on another thread; lists that JavaScript makes for a call are copied.
+ */
 export interface Addon {
   readonly isa: string;
   /** What matrix products are computed in; "bfloat16" where UNMASK_BF16 asked for it. */
@@ -20,6 +21,8 @@ export interface Addon {
   readonly interface?: string;
   threads(): number;
   setThreads(count: number): void;
+  /** Returns when all kernels that were called have run. */
+  finish(): void;
   /** 64-byte aligned, uninitialised. */
   buffer(bytes: number): ArrayBuffer;
   matmul(
@@ -52,31 +55,31 @@ export interface Addon {
     op: number,
     a: Floats,
     b: Floats,
-    out: Floats | Uint8Array,
+    out: Floats | Bytes,
     rank: number,
-    shape: Ints,
-    aStrides: Ints,
-    bStrides: Ints,
+    shape: Int32Array,
+    aStrides: Int32Array,
+    bStrides: Int32Array,
   ): void;
   activation(kind: number, x: Floats, y: Floats, slope: Floats, size: number): void;
   /** Bare multiply-adds on all threads; `done` receives the millions of operations. */
   fma_rate(done: Floats, rounds: number): void;
   add_n(terms: Floats[], out: Floats, size: number): void;
-  select(condition: Uint8Array, a: Floats, b: Floats, out: Floats, size: number): void;
+  select(condition: Bytes, a: Floats, b: Floats, out: Floats, size: number): void;
   fill(out: Floats, size: number, value: number): void;
   reduce(op: number, x: Floats, y: Floats, outer: number, n: number, inner: number, scale: number): void;
   softmax(x: Floats, y: Floats, rows: number, n: number, logarithm: boolean): void;
   squared_error(x: Floats, target: Floats, y: Floats, rows: number, n: number): void;
   squared_error_grad(dy: Floats, x: Floats, target: Floats, dx: Floats, rows: number, n: number): void;
   copy(
-    from: Storage,
+    from: Memory<Storage>,
     fromOffset: number,
-    fromStrides: Ints,
-    to: Storage,
+    fromStrides: Int32Array,
+    to: Memory<Storage>,
     toOffset: number,
-    toStrides: Ints,
+    toStrides: Int32Array,
     rank: number,
-    shape: Ints,
+    shape: Int32Array,
     bytes: number,
   ): void;
   gather_rows(
@@ -170,7 +173,7 @@ export interface Addon {
     vOffset: number,
     kvRow: number,
     bias: Floats | null,
-    biasStrides: Ints | null,
+    biasStrides: Int32Array | null,
     out: Floats,
     lse: Floats,
     batch: number,
@@ -191,7 +194,7 @@ export interface Addon {
     vOffset: number,
     kvRow: number,
     bias: Floats | null,
-    biasStrides: Ints | null,
+    biasStrides: Int32Array | null,
     out: Floats,
     lse: Floats,
     dq: Floats,
@@ -205,22 +208,22 @@ export interface Addon {
     e: number,
     scale: number,
   ): void;
-  conv2d(x: Floats, filter: Floats, y: Floats, geometry: Ints): void;
-  conv2d_input_grad(dy: Floats, filter: Floats, dx: Floats, geometry: Ints): void;
-  conv2d_filter_grad(x: Floats, dy: Floats, dfilter: Floats, geometry: Ints): void;
+  conv2d(x: Floats, filter: Floats, y: Floats, geometry: Int32Array): void;
+  conv2d_input_grad(dy: Floats, filter: Floats, dx: Floats, geometry: Int32Array): void;
+  conv2d_filter_grad(x: Floats, dy: Floats, dfilter: Floats, geometry: Int32Array): void;
   /** Geometry of the pools: the fields of `PoolGeometry` in cpp/kernels/exports.h. */
-  max_pool(x: Floats, y: Floats, geometry: Ints): void;
-  avg_pool(x: Floats, y: Floats, empty: number, geometry: Ints): void;
-  max_pool_grad(dy: Floats, x: Floats, dx: Floats, last: boolean, geometry: Ints): void;
-  avg_pool_grad(dy: Floats, dx: Floats, geometry: Ints): void;
-  depthwise(x: Floats, filter: Floats, y: Floats, geometry: Ints): void;
-  depthwise_input_grad(dy: Floats, filter: Floats, dx: Floats, geometry: Ints): void;
-  depthwise_filter_grad(x: Floats, dy: Floats, dfilter: Floats, geometry: Ints): void;
+  max_pool(x: Floats, y: Floats, geometry: Int32Array): void;
+  avg_pool(x: Floats, y: Floats, empty: number, geometry: Int32Array): void;
+  max_pool_grad(dy: Floats, x: Floats, dx: Floats, last: boolean, geometry: Int32Array): void;
+  avg_pool_grad(dy: Floats, dx: Floats, geometry: Int32Array): void;
+  depthwise(x: Floats, filter: Floats, y: Floats, geometry: Int32Array): void;
+  depthwise_input_grad(dy: Floats, filter: Floats, dx: Floats, geometry: Int32Array): void;
+  depthwise_filter_grad(x: Floats, dy: Floats, dfilter: Floats, geometry: Int32Array): void;
   /** Sizes: batch, height, width, channels, output height and width. */
-  resize_bilinear(x: Floats, y: Floats, sizes: Ints, ...tables: Lines): void;
-  resize_bilinear_grad(dy: Floats, dx: Floats, sizes: Ints, ...tables: Lines): void;
-  resize_nearest(x: Floats, y: Floats, sizes: Ints, rows: Ints, columns: Ints): void;
-  resize_nearest_grad(dy: Floats, dx: Floats, sizes: Ints, rows: Ints, columns: Ints): void;
+  resize_bilinear(x: Floats, y: Floats, sizes: Int32Array, ...tables: Lines): void;
+  resize_bilinear_grad(dy: Floats, dx: Floats, sizes: Int32Array, ...tables: Lines): void;
+  resize_nearest(x: Floats, y: Floats, sizes: Int32Array, rows: Int32Array, columns: Int32Array): void;
+  resize_nearest_grad(dy: Floats, dx: Floats, sizes: Int32Array, rows: Int32Array, columns: Int32Array): void;
   batch_moments(x: Floats, active: Floats | null, moments: Floats, rows: number, width: number): void;
   batch_norm(
     x: Floats,
@@ -280,7 +283,7 @@ export interface Addon {
     grads: Floats[],
     first: Floats[],
     second: Floats[],
-    sizes: Ints,
+    sizes: Int32Array,
     rates: Float64Array,
     decays: Float64Array,
     beta1: number,
@@ -290,12 +293,9 @@ export interface Addon {
     correction2: number,
     gradScale: number,
   ): void;
-  ema(averages: Floats[], values: Floats[], sizes: Ints, decay: number): void;
-  norm(arrays: Floats[], sizes: Ints, partial: Float64Array): number;
+  ema(averages: Floats[], values: Floats[], sizes: Int32Array, decay: number): void;
+  norm(arrays: Floats[], sizes: Int32Array, partial: Float64Array): number;
 }
-
-/** Typed arrays that tensors live in. */
-export type Storage = Float32Array | Int32Array | Uint8Array;
 
 /** With pnpm in this repository: pnpm --filter @unmask/native rebuild */
 const REBUILD = "npm rebuild @unmask/native";

@@ -1,6 +1,7 @@
 /** The backend: the storage of tfjs's own CPU backend, with arrays that come from a pool. */
 import * as tf from "@tensorflow/tfjs";
-import { type Addon, addon, type Storage } from "./addon.js";
+import { type Addon, addon } from "./addon.js";
+import type { Bytes, Floats, Ints, Memory, Storage } from "./memory.js";
 import { BufferPool } from "./pool.js";
 
 /** What tfjs's CPU backend keeps of a tensor. */
@@ -22,8 +23,9 @@ interface CpuBackend extends tf.KernelBackend {
 }
 
 /**
- * Storage of one tensor. The kernels of this package read `array`; anything else reads `values`, as tfjs's kernels
- * do, and may keep the array or a view of it: from then on the memory is left to the collector.
+ * Storage of one tensor. The kernels of this package read `array`, whose memory is of the pool as a rule: nobody else sees
+ * it, so they may run later. Anything else reads `values`, as tfjs's kernels do, and may keep the array or a view of it:
+ * from then on the memory is left to the collector, and kernels that use it are waited for.
  */
 class Stored implements TensorData {
   complexTensorInfos?: { real: tf.TensorInfo; imag: tf.TensorInfo };
@@ -37,7 +39,13 @@ class Stored implements TensorData {
     public pooled: boolean,
   ) {}
 
+  /** Only kernels see it. */
+  get hidden(): boolean {
+    return this.pooled && !this.exposed;
+  }
+
   get values(): tf.BackendValues | undefined {
+    addon().finish();
     this.exposed = true;
     return this.array;
   }
@@ -52,13 +60,20 @@ export interface NativeBackend extends CpuBackend {
   readonly addon: Addon;
   readonly pool: BufferPool;
   stored(dataId: object): Stored;
-  /** The elements of a numeric tensor as float32, in place where they are stored so. Read only. */
-  floats(tensor: tf.TensorInfo): Float32Array;
-  ints(tensor: tf.TensorInfo): Int32Array;
+  /** A numeric tensor as float32, in place where it is stored so. Read only. */
+  floats(tensor: tf.TensorInfo): Floats;
+  ints(tensor: tf.TensorInfo): Ints;
+  bytes(tensor: tf.TensorInfo): Bytes;
+  /** The elements, once the kernels that were called have run. */
+  elements<A extends Storage>(memory: Memory<A>): A;
+  /** For a kernel, an array that JavaScript may change or drop after `settle`. */
+  lend<A extends Storage>(array: A): Memory<A>;
+  /** Waits for kernels that were called with what others can see. Every call of a kernel ends with it. */
+  settle(): void;
   /** A new tensor with arbitrary contents. */
   create<D extends keyof StorageOf = "float32">(shape: number[], dtype?: D): Created<StorageOf[D]>;
   /** A float32 array to write into that no other tensor shares; see `UnmaskAdamW`. */
-  owned(tensor: tf.TensorInfo): Float32Array;
+  owned(tensor: tf.TensorInfo): Floats;
 }
 
 interface StorageOf {
@@ -67,9 +82,9 @@ interface StorageOf {
   bool: Uint8Array;
 }
 
-interface Created<A> {
+export interface Created<A extends Storage> {
   readonly info: tf.TensorInfo;
-  readonly array: A;
+  readonly array: Memory<A>;
 }
 
 const constructors = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const;
@@ -83,6 +98,8 @@ export function createBackend(): NativeBackend {
   class Native extends Base implements NativeBackend {
     readonly addon = addon();
     readonly pool = new BufferPool((bytes) => this.addon.buffer(bytes), DEFAULT_CEILING);
+    /** Kept from the collector until `settle`. */
+    #lent: Storage[] = [];
 
     stored(dataId: object): Stored {
       return this.data.get(dataId) as Stored;
@@ -116,42 +133,78 @@ export function createBackend(): NativeBackend {
       const array = new Constructor(buffer, 0, size);
       return {
         info: { dataId: this.#store(array, type, true), shape, dtype: type },
-        array: array as StorageOf[D],
+        array: array as unknown as Memory<StorageOf[D]>,
       };
     }
 
-    floats(tensor: tf.TensorInfo): Float32Array {
-      const { array } = this.stored(tensor.dataId);
-      return array instanceof Float32Array ? array : Float32Array.from(array as Uint8Array);
+    floats(tensor: tf.TensorInfo): Floats {
+      const stored = this.stored(tensor.dataId);
+      return stored.array instanceof Float32Array
+        ? this.#use(stored, stored.array)
+        : this.lend(Float32Array.from(this.#read(stored)));
     }
 
-    ints(tensor: tf.TensorInfo): Int32Array {
-      const { array } = this.stored(tensor.dataId);
-      return array instanceof Int32Array ? array : Int32Array.from(array as Uint8Array);
+    ints(tensor: tf.TensorInfo): Ints {
+      const stored = this.stored(tensor.dataId);
+      return stored.array instanceof Int32Array
+        ? this.#use(stored, stored.array)
+        : this.lend(Int32Array.from(this.#read(stored)));
     }
 
-    owned(tensor: tf.TensorInfo): Float32Array {
+    bytes(tensor: tf.TensorInfo): Bytes {
+      const stored = this.stored(tensor.dataId);
+      return stored.array instanceof Uint8Array
+        ? this.#use(stored, stored.array)
+        : this.lend(Uint8Array.from(this.#read(stored)));
+    }
+
+    #use<A extends Storage>({ hidden }: Stored, array: A): Memory<A> {
+      return hidden ? (array as unknown as Memory<A>) : this.lend(array);
+    }
+
+    #read({ array }: Stored): Storage {
+      this.addon.finish();
+      return array as Storage;
+    }
+
+    elements<A extends Storage>(memory: Memory<A>): A {
+      this.addon.finish();
+      return memory as unknown as A;
+    }
+
+    lend<A extends Storage>(array: A): Memory<A> {
+      this.#lent.push(array);
+      return array as unknown as Memory<A>;
+    }
+
+    settle(): void {
+      if (this.#lent.length === 0) return;
+      this.addon.finish();
+      this.#lent.length = 0;
+    }
+
+    owned(tensor: tf.TensorInfo): Floats {
       if (this.stored(tensor.dataId).refCount > 1 && tensor instanceof tf.Variable) separate(tensor);
       const stored = this.stored(tensor.dataId);
       if (stored.refCount > 1)
         throw new Error(
           `@unmask/native: a tensor of shape [${tensor.shape}] cannot be updated in place, another tensor shares its data; pass a variable`,
         );
-      if (!stored.pooled || stored.exposed) {
-        const source = this.floats(tensor);
+      if (!stored.hidden) {
+        const source = this.elements(this.floats(tensor));
         const array = new Float32Array(this.pool.take(source.byteLength), 0, source.length);
         array.set(source);
         stored.array = array;
         stored.pooled = true;
         stored.exposed = false;
       }
-      return stored.array as Float32Array;
+      return stored.array as unknown as Floats;
     }
 
     // A copy where the memory will be reused: tfjs hands the array itself to the caller.
     override readSync(dataId: object): tf.BackendValues {
       const stored = this.stored(dataId);
-      return stored.pooled && !stored.exposed ? (stored.array as Storage).slice() : super.readSync(dataId);
+      return stored.hidden ? this.#read(stored).slice() : super.readSync(dataId);
     }
 
     override async read(dataId: object): Promise<tf.BackendValues> {
@@ -162,11 +215,18 @@ export function createBackend(): NativeBackend {
       if (!this.data.has(dataId)) return true;
       const stored = this.stored(dataId);
       const gone = super.disposeData(dataId, force);
-      if (gone && stored.pooled && !stored.exposed) {
+      if (gone && stored.hidden) {
         this.pool.give((stored.array as Storage).buffer as ArrayBuffer);
         stored.exposed = true;
       }
       return gone;
+    }
+
+    override async time(kernels: () => void): Promise<tf.BackendTimingInfo> {
+      const start = performance.now();
+      kernels();
+      this.addon.finish();
+      return { kernelMs: performance.now() - start };
     }
 
     override memory() {
@@ -178,7 +238,7 @@ export function createBackend(): NativeBackend {
 
 /** Gives a variable data of its own. */
 function separate(variable: tf.Variable): void {
-  const copy = tf.tensor((variable.dataSync() as Float32Array).slice(), variable.shape, "float32");
+  const copy = tf.mul(variable, 1);
   variable.assign(copy);
   copy.dispose();
 }

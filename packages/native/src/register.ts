@@ -21,7 +21,7 @@ export function register(): void {
     add(name, kernels[name] === undefined ? run : withFallback(kernels[name], run), kernel);
   }
   for (const [name, kernel] of Object.entries(kernels))
-    if (!inherited.has(name)) add(name, (call) => kernel(call) ?? unsupported(name));
+    if (!inherited.has(name)) add(name, (call) => settled(kernel, call) ?? unsupported(name));
   tf.registerBackend(BACKEND, createBackend, 2);
 }
 
@@ -37,7 +37,15 @@ function add(name: string, run: CpuKernel, like?: tf.KernelConfig): void {
 const withFallback =
   (kernel: NativeKernel, fallback: CpuKernel): CpuKernel =>
   (call) =>
-    kernel(call) ?? fallback(call);
+    settled(kernel, call) ?? fallback(call);
+
+function settled(kernel: NativeKernel, call: Call): ReturnType<NativeKernel> {
+  try {
+    return kernel(call);
+  } finally {
+    call.backend.settle();
+  }
+}
 
 function unsupported(name: string): never {
   throw new Error(`${name}: the native engine got inputs of a type that this operation does not take`);
@@ -55,7 +63,7 @@ function guarded(kernel: CpuKernel): CpuKernel {
         ? []
         : [backend.stored(input.dataId)],
     );
-    const hidden = inputs.filter(({ pooled, exposed }) => pooled && !exposed);
+    const hidden = inputs.filter((stored) => stored.hidden);
     const result = kernel(call);
     if (hidden.length === 0) return result;
     for (const stored of hidden) if (!aliased(backend, stored, result)) stored.exposed = false;

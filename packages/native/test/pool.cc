@@ -1,9 +1,10 @@
-// Two threads compute on one pool, as two JavaScript threads do, while a third changes the number of its threads; every
-// result is that of one thread alone, to the bit. Compiled with ThreadSanitizer by scripts/sanitize.mjs.
+// Two threads compute on one pool, as two JavaScript threads do, at once and through the queue, while a third changes the
+// number of its threads; every result is that of one thread alone, to the bit. Compiled with ThreadSanitizer by scripts/sanitize.mjs.
 #include <atomic>
 #include <cstdio>
 #include <cstring>
 #include <functional>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -113,16 +114,50 @@ const std::vector<std::function<Floats(uint32_t)>> kernels = {
     },
 };
 
+struct Call : Job {
+  std::function<void()> body;
+  explicit Call(std::function<void()> f) : body(std::move(f)) {}
+  void run() override { body(); }
+};
+
 int compute(uint32_t seed, const std::vector<Floats>& expected, int rounds) {
   int wrong = 0;
-  for (int round = 0; round < rounds; round++)
+  for (int round = 0; round < rounds; round++) {
+    std::vector<Floats> found(kernels.size());
     for (size_t k = 0; k < kernels.size(); k++) {
-      const Floats found = kernels[k](seed);
-      if (memcmp(found.data(), expected[k].data(), found.size() * sizeof(float)) != 0) {
+      if (round % 2 == 0) {
+        const Lead lead;
+        found[k] = kernels[k](seed);
+      } else {
+        enqueue(std::make_unique<Call>([&found, k, seed] { found[k] = kernels[k](seed); }));
+      }
+    }
+    finish();
+    for (size_t k = 0; k < kernels.size(); k++)
+      if (memcmp(found[k].data(), expected[k].data(), expected[k].size() * sizeof(float)) != 0) {
         fprintf(stderr, "kernel %zu gives another result\n", k);
         wrong++;
       }
-    }
+  }
+  return wrong;
+}
+
+// More jobs than the queue holds, each on the result of the one before.
+int chain(uint32_t seed) {
+  constexpr int kJobs = 5000;
+  Floats x(3000, static_cast<float>(seed));
+  float expected = static_cast<float>(seed);
+  for (int i = 0; i < kJobs; i++) {
+    expected = i % 2 == 0 ? expected + 1 : expected / 2;
+    enqueue(std::make_unique<Call>([&x, i] {
+      parallel_ranges(static_cast<int64_t>(x.size()), 500, [&](int64_t begin, int64_t end) {
+        for (int64_t j = begin; j < end; j++) x[j] = i % 2 == 0 ? x[j] + 1 : x[j] / 2;
+      });
+    }));
+  }
+  finish();
+  int wrong = 0;
+  for (const float value : x) wrong += value != expected;
   return wrong;
 }
 
@@ -142,8 +177,8 @@ int main() {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
   });
-  std::thread first([&] { wrong += compute(0, expected[0], kRounds); });
-  std::thread second([&] { wrong += compute(1, expected[1], kRounds); });
+  std::thread first([&] { wrong += compute(0, expected[0], kRounds) + chain(0); });
+  std::thread second([&] { wrong += compute(1, expected[1], kRounds) + chain(1); });
   first.join();
   second.join();
   running = false;

@@ -67,6 +67,7 @@ let wrong = 0;
 for (let round = 1; round <= 150; round++) {
   const [a, b, c] = [array(20000, round), array(15000, workerData.factor), array(30000, 0)];
   addon.matmul(a, 0, 100, 1, 0, b, 0, 150, 1, 0, c, 1, 200, 150, 100, 1, null, 0, 0, null, null, null, null);
+  addon.finish();
   if (c.some((x) => x !== 100 * round * workerData.factor)) wrong++;
 }
 parentPort.postMessage(wrong);

@@ -1,5 +1,6 @@
 /** AdamW (Loshchilov & Hutter 2019) and Adam (Kingma & Ba 2015) with PyTorch's arithmetic. */
 import * as tf from "@tensorflow/tfjs";
+import { copyOf } from "../tree.js";
 import { createOptimizer, type Optimizer, scaled, type Update, type UpdateContext } from "./optimizer.js";
 import type { ParameterRules } from "./rules.js";
 
@@ -53,7 +54,9 @@ function withMoments(
     }
     for (const { variable } of updates)
       if (!owned.has(variable)) {
-        variable.assign(tf.mul(variable, 1)); // no other tensor may share memory that is written in place
+        const copy = copyOf(variable); // no other tensor may share memory that is written in place
+        variable.assign(copy);
+        copy.dispose();
         owned.add(variable);
       }
     runKernel(updates, context, coefficients);

@@ -1,6 +1,7 @@
 /** What all optimizers share: updates of variables by path, and state keyed by path. */
 import * as tf from "@tensorflow/tfjs";
 import { expect } from "../errors.js";
+import { copyOf } from "../tree.js";
 import type { ParameterRules } from "./rules.js";
 
 export interface StepOptions {
@@ -67,7 +68,7 @@ export function createOptimizer(
   const slot = (name: string, variable: tf.Variable): tf.Variable => {
     const found = slots.get(name);
     if (found !== undefined) return found;
-    const made = tf.tidy(() => tf.variable(tf.zeros(variable.shape), false));
+    const made = tf.tidy(() => tf.variable(tf.fill(variable.shape, 0), false));
     slots.set(name, made);
     return made;
   };
@@ -101,9 +102,9 @@ export function createOptimizer(
   return optimizer;
 }
 
-/** A variable with memory of its own: `tf.variable` and `assign` share their argument's, which in-place kernels write to. */
+/** A variable with memory of its own. */
 export function copyToVariable(tensor: tf.Tensor): tf.Variable {
-  return tf.tidy(() => tf.variable(tf.mul(tensor, tf.scalar(1, tensor.dtype)), false));
+  return tf.tidy(() => tf.variable(copyOf(tensor), false));
 }
 
 export const scaled = (gradient: tf.Tensor, scale: number): tf.Tensor =>

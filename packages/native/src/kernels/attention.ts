@@ -1,14 +1,15 @@
 /** Core's attention operations; see `UnmaskAttention` in @unmask/core. */
 import type * as tf from "@tensorflow/tfjs";
-import type { NativeBackend } from "../backend.js";
+import type { Created, NativeBackend } from "../backend.js";
+import type { Floats } from "../memory.js";
 import { broadcastStrides, type Call, type Kernels, requireShapes, sizeOf } from "./kernel.js";
 import { reduceAxes, SUM } from "./reduce.js";
 
 /** Where queries, keys and values lie: in three tensors, or in one with rows [q | k | v]. */
 interface Projections {
-  readonly q: Float32Array;
-  readonly k: Float32Array;
-  readonly v: Float32Array;
+  readonly q: Floats;
+  readonly k: Floats;
+  readonly v: Floats;
   readonly offsets: readonly [number, number, number];
   readonly rows: { readonly q: number; readonly kv: number };
   readonly batch: number;
@@ -45,9 +46,9 @@ function projections({ inputs, attrs, backend }: Call): Projections {
   }
   const [batch, n, width] = inputs.q!.shape as [number, number, number];
   const [q, k, v] = [inputs.q!, inputs.k!, inputs.v!].map((x) => backend.floats(x)) as [
-    Float32Array,
-    Float32Array,
-    Float32Array,
+    Floats,
+    Floats,
+    Floats,
   ];
   return {
     q,
@@ -87,7 +88,7 @@ function forward(call: Call): tf.TensorInfo[] {
 }
 
 /** Gradients into arrays laid out as the inputs; then that of the bias, if wanted. */
-function backward(call: Call, dq: Float32Array, dk: Float32Array, dv: Float32Array): tf.TensorInfo[] {
+function backward(call: Call, dq: Floats, dk: Floats, dv: Floats): tf.TensorInfo[] {
   const { backend, attrs, inputs } = call;
   const heads = attrs.heads as number;
   const { q, k, v, offsets, rows, batch, n, m, width } = projections(call);
@@ -134,4 +135,4 @@ export const attentionKernels: Kernels = {
   },
 };
 
-type Grad = ReturnType<NativeBackend["create"]> & { array: Float32Array };
+type Grad = Created<Float32Array>;

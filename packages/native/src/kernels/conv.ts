@@ -1,6 +1,7 @@
 /** Two-dimensional convolutions, channels last, with their gradients. */
 import type * as tf from "@tensorflow/tfjs";
 import type { NativeBackend } from "../backend.js";
+import type { Floats } from "../memory.js";
 import {
   depthwiseFilterGradient,
   depthwiseForward,
@@ -11,7 +12,7 @@ import {
   type Windows,
   windowsOf,
 } from "./depthwise.js";
-import { type Call, copyElements, isFloat, type Kernels, requireShapes, stridesOf } from "./kernel.js";
+import { type Call, clear, copyElements, isFloat, type Kernels, requireShapes, stridesOf } from "./kernel.js";
 
 interface Geometry extends Windows {
   readonly groups: number;
@@ -32,8 +33,8 @@ function numbers({ input, output, kernel, stride, dilation, before, groups }: Ge
  */
 function convertFilter(
   backend: NativeBackend,
-  from: Float32Array,
-  to: Float32Array,
+  from: Floats,
+  to: Floats,
   geometry: Geometry,
   direction: "in" | "out",
 ): void {
@@ -48,37 +49,26 @@ function convertFilter(
   copyElements(backend, shape, from, 0, source, to, 0, target);
 }
 
-function forward(
-  backend: NativeBackend,
-  x: Float32Array,
-  filter: Float32Array,
-  geometry: Geometry,
-): tf.TensorInfo {
+function forward(backend: NativeBackend, x: Floats, filter: Floats, geometry: Geometry): tf.TensorInfo {
   if (isDepthwise(geometry)) return depthwiseForward(backend, x, filter, geometry);
   const { info, array } = backend.create([...geometry.output]);
-  if (isEmpty(geometry)) array.fill(0);
+  if (isEmpty(geometry)) clear(backend, array);
   else backend.addon.conv2d(x, filter, array, numbers(geometry));
   return info;
 }
 
-function inputGradient(backend: NativeBackend, dy: Float32Array, filter: Float32Array, geometry: Geometry) {
+function inputGradient(backend: NativeBackend, dy: Floats, filter: Floats, geometry: Geometry) {
   if (isDepthwise(geometry)) return depthwiseInputGradient(backend, dy, filter, geometry);
   const { info, array } = backend.create([...geometry.input]);
-  if (isEmpty(geometry)) array.fill(0);
+  if (isEmpty(geometry)) clear(backend, array);
   else backend.addon.conv2d_input_grad(dy, filter, array, numbers(geometry));
   return info;
 }
 
-function filterGradient(
-  backend: NativeBackend,
-  x: Float32Array,
-  dy: Float32Array,
-  geometry: Geometry,
-  shape: number[],
-) {
+function filterGradient(backend: NativeBackend, x: Floats, dy: Floats, geometry: Geometry, shape: number[]) {
   if (isDepthwise(geometry)) return depthwiseFilterGradient(backend, x, dy, geometry, shape);
   const created = backend.create(shape);
-  if (isEmpty(geometry)) created.array.fill(0);
+  if (isEmpty(geometry)) clear(backend, created.array);
   else backend.addon.conv2d_filter_grad(x, dy, created.array, numbers(geometry));
   return created;
 }
@@ -122,7 +112,7 @@ function withFilter(
   backend: NativeBackend,
   weight: tf.TensorInfo,
   geometry: Geometry,
-  body: (filter: Float32Array) => tf.TensorInfo,
+  body: (filter: Floats) => tf.TensorInfo,
 ) {
   const filter = backend.create(weight.shape);
   convertFilter(backend, backend.floats(weight), filter.array, geometry, "in");

@@ -1,7 +1,8 @@
 /** Convolutions with a filter for every channel, channels last, with their gradients; see cpp/kernels/depthwise.cc. */
 import * as tf from "@tensorflow/tfjs";
-import type { NativeBackend } from "../backend.js";
-import { type Call, copyElements, isFloat, type Kernels, sizeOf } from "./kernel.js";
+import type { Created, NativeBackend } from "../backend.js";
+import type { Floats } from "../memory.js";
+import { type Call, clear, copyElements, isFloat, type Kernels, sizeOf } from "./kernel.js";
 import { reduceAxes, SUM } from "./reduce.js";
 
 export type Pair = readonly [number, number];
@@ -34,9 +35,9 @@ export const isEmpty = ({ input, output, kernel }: Windows) =>
 /** Calls `body` with x where every channel stands as many times as it has filters. */
 function withRepeats<T>(
   backend: NativeBackend,
-  x: Float32Array,
+  x: Floats,
   { input, output }: Windows,
-  body: (x: Float32Array) => T,
+  body: (x: Floats) => T,
 ): T {
   const filters = output[3] / input[3];
   if (filters === 1) return body(x);
@@ -51,12 +52,12 @@ function withRepeats<T>(
 /** @param filter [kh, kw, O] */
 export function depthwiseForward(
   backend: NativeBackend,
-  x: Float32Array,
-  filter: Float32Array,
+  x: Floats,
+  filter: Floats,
   windows: Windows,
 ): tf.TensorInfo {
   const { info, array } = backend.create([...windows.output]);
-  if (isEmpty(windows)) array.fill(0);
+  if (isEmpty(windows)) clear(backend, array);
   else
     withRepeats(backend, x, windows, (rows) =>
       backend.addon.depthwise(rows, filter, array, numbers(windows)),
@@ -66,14 +67,14 @@ export function depthwiseForward(
 
 export function depthwiseInputGradient(
   backend: NativeBackend,
-  dy: Float32Array,
-  filter: Float32Array,
+  dy: Floats,
+  filter: Floats,
   windows: Windows,
 ): tf.TensorInfo {
   const { input, output } = windows;
   const filters = output[3] / input[3];
   const { info, array } = backend.create(filters === 1 ? [...input] : [sizeOf(input), filters]);
-  if (isEmpty(windows)) array.fill(0);
+  if (isEmpty(windows)) clear(backend, array);
   else backend.addon.depthwise_input_grad(dy, filter, array, numbers(windows));
   if (filters === 1) return info;
   const sum = reduceAxes(backend, SUM, array, [sizeOf(input), filters], [1], [...input]);
@@ -84,13 +85,13 @@ export function depthwiseInputGradient(
 /** @param shape of kh * kw * O elements, in that order */
 export function depthwiseFilterGradient(
   backend: NativeBackend,
-  x: Float32Array,
-  dy: Float32Array,
+  x: Floats,
+  dy: Floats,
   windows: Windows,
   shape: number[],
-): { info: tf.TensorInfo; array: Float32Array } {
+): Created<Float32Array> {
   const created = backend.create(shape);
-  if (isEmpty(windows)) created.array.fill(0);
+  if (isEmpty(windows)) clear(backend, created.array);
   else
     withRepeats(backend, x, windows, (rows) =>
       backend.addon.depthwise_filter_grad(rows, dy, created.array, numbers(windows)),

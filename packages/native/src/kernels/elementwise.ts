@@ -1,12 +1,15 @@
 /** Elementwise operations on float32; other types stay with tfjs's kernels. */
 import type * as tf from "@tensorflow/tfjs";
+import type { Bytes, Floats, Storage } from "../memory.js";
 import {
   broadcastShape,
   broadcastStrides,
   type Call,
   collapse,
   isFloat,
+  isStored,
   type Kernels,
+  memoryOf,
   type NativeKernel,
   sizeOf,
   stridesOf,
@@ -72,7 +75,9 @@ function binary(op: number): NativeKernel {
     if (!isFloat(a) || !isFloat(b)) return undefined;
     const shape = broadcastShape(a.shape, b.shape);
     if (shape === undefined) return undefined;
-    const { info, array } = backend.create(shape, dtype);
+    const created = backend.create(shape, dtype);
+    const { info } = created;
+    const array = created.array as Floats | Bytes;
     if (array.length === 0) return info;
     const walk = collapse(shape, broadcastStrides(a.shape, shape), broadcastStrides(b.shape, shape));
     const [aStrides, bStrides] = walk.strides as [Int32Array, Int32Array];
@@ -98,10 +103,9 @@ function select({ inputs, backend }: Call): tf.TensorInfo | undefined {
   const { condition, t, e } = inputs;
   if (!isFloat(t) || !isFloat(e) || condition!.dtype !== "bool") return undefined;
   const size = sizeOf(t.shape);
-  const { array: flags } = backend.stored(condition!.dataId);
-  if (!(flags instanceof Uint8Array) || flags.length !== size || sizeOf(e.shape) !== size) return undefined;
+  if (sizeOf(condition!.shape) !== size || sizeOf(e.shape) !== size) return undefined;
   const { info, array } = backend.create(t.shape);
-  backend.addon.select(flags, backend.floats(t), backend.floats(e), array, size);
+  backend.addon.select(backend.bytes(condition!), backend.floats(t), backend.floats(e), array, size);
   return info;
 }
 
@@ -127,20 +131,14 @@ const likeFloats =
 const cast: NativeKernel = ({ inputs, attrs, backend }) => {
   const x = inputs.x!;
   const dtype = attrs.dtype as string;
-  const from = backend.stored(x.dataId).array;
-  if (
-    x.dtype === dtype ||
-    !(from instanceof Float32Array || from instanceof Int32Array || from instanceof Uint8Array)
-  )
-    return undefined;
-  if (dtype === "bool") {
-    const { info, array } = backend.create(x.shape, "bool");
-    for (let i = 0; i < array.length; i++) array[i] = from[i] === 0 ? 0 : 1;
-    return info;
-  }
-  if (dtype !== "float32" && dtype !== "int32") return undefined;
+  if (x.dtype === dtype || !isStored(x.dtype) || !isStored(dtype)) return undefined;
   const { info, array } = backend.create(x.shape, dtype);
-  array.set(from);
+  const [from, to] = [memoryOf(backend, x), array].map((memory) => backend.elements(memory)) as [
+    Storage,
+    Storage,
+  ];
+  if (dtype === "bool") for (let i = 0; i < to.length; i++) to[i] = from[i] === 0 ? 0 : 1;
+  else to.set(from);
   return info;
 };
 

@@ -1,7 +1,7 @@
 /** How the kernels of this package are written down, and the shape arithmetic they share. */
 import type * as tf from "@tensorflow/tfjs";
-import type { Storage } from "../addon.js";
 import type { NativeBackend } from "../backend.js";
+import type { Floats, Memory, Storage } from "../memory.js";
 
 type Inputs = Record<string, tf.TensorInfo | undefined>;
 // biome-ignore lint/suspicious/noExplicitAny: tfjs's attributes have a type of their own for every kernel
@@ -101,22 +101,22 @@ export function requireShapes(fit: boolean, message: () => string): asserts fit 
   if (!fit) throw new Error(message());
 }
 
-/** The elements of a tensor in the array type of its dtype. */
-export function storageOf(backend: NativeBackend, tensor: tf.TensorInfo): Storage {
+/** A tensor in the array type of its dtype. */
+export function memoryOf(backend: NativeBackend, tensor: tf.TensorInfo): Memory<Storage> {
   if (tensor.dtype === "float32") return backend.floats(tensor);
-  if (tensor.dtype === "int32") return backend.ints(tensor);
-  const { array } = backend.stored(tensor.dataId);
-  return array instanceof Uint8Array ? array : Uint8Array.from(array as Int32Array);
+  return tensor.dtype === "int32" ? backend.ints(tensor) : backend.bytes(tensor);
 }
+
+export const clear = (backend: NativeBackend, memory: Floats) => backend.addon.fill(memory, memory.length, 0);
 
 /** Copies elements between two walks over `shape`; see `copy` in cpp/kernels/layout.cc. */
 export function copyElements(
   backend: NativeBackend,
   shape: readonly number[],
-  from: Storage,
+  from: Memory<Storage>,
   fromOffset: number,
   fromStrides: readonly number[],
-  to: Storage,
+  to: Memory<Storage>,
   toOffset: number,
   toStrides: readonly number[],
 ): void {

@@ -1,14 +1,15 @@
 /** Moving elements: reshape, transpose, slice, concat, pad, tile, gather. */
 import * as tf from "@tensorflow/tfjs";
 import type { NativeBackend } from "../backend.js";
+import type { Floats, Ints } from "../memory.js";
 import {
   copyElements,
   isFloat,
   isStored,
   type Kernels,
+  memoryOf,
   requireShapes,
   sizeOf,
-  storageOf,
   stridesOf,
 } from "./kernel.js";
 
@@ -38,7 +39,7 @@ export const layoutKernels: Kernels = {
     const own = stridesOf(x.shape);
     const { info, array } = backend.create(shape, x.dtype);
     const strides = perm.map((d) => own[d]!);
-    copyElements(backend, shape, storageOf(backend, x), 0, strides, array, 0, stridesOf(shape));
+    copyElements(backend, shape, memoryOf(backend, x), 0, strides, array, 0, stridesOf(shape));
     return info;
   },
 
@@ -54,7 +55,7 @@ export const layoutKernels: Kernels = {
     const own = stridesOf(x.shape);
     const offset = begin!.reduce((sum, start, d) => sum + start * own[d]!, 0);
     const { info, array } = backend.create(size!, x.dtype);
-    copyElements(backend, size!, storageOf(backend, x), offset, own, array, 0, stridesOf(size!));
+    copyElements(backend, size!, memoryOf(backend, x), offset, own, array, 0, stridesOf(size!));
     return info;
   },
 
@@ -71,16 +72,7 @@ export const layoutKernels: Kernels = {
     let at = 0;
     for (const part of parts) {
       const own = stridesOf(part.shape);
-      copyElements(
-        backend,
-        part.shape,
-        storageOf(backend, part),
-        0,
-        own,
-        array,
-        at * strides[axis]!,
-        strides,
-      );
+      copyElements(backend, part.shape, memoryOf(backend, part), 0, own, array, at * strides[axis]!, strides);
       at += part.shape[axis]!;
     }
     return info;
@@ -96,7 +88,7 @@ export const layoutKernels: Kernels = {
     return sizes.map((size) => {
       const shape = x.shape.map((n, d) => (d === axis ? size : n));
       const { info, array } = backend.create(shape, x.dtype as "float32");
-      copyElements(backend, shape, storageOf(backend, x), at * own[axis]!, own, array, 0, stridesOf(shape));
+      copyElements(backend, shape, memoryOf(backend, x), at * own[axis]!, own, array, 0, stridesOf(shape));
       at += size;
       return info;
     });
@@ -112,16 +104,7 @@ export const layoutKernels: Kernels = {
     const strides = own.filter((_, d) => d !== axis);
     return Array.from({ length: x.shape[axis]! }, (_, i) => {
       const { info, array } = backend.create(shape, x.dtype as "float32");
-      copyElements(
-        backend,
-        shape,
-        storageOf(backend, x),
-        i * own[axis]!,
-        strides,
-        array,
-        0,
-        stridesOf(shape),
-      );
+      copyElements(backend, shape, memoryOf(backend, x), i * own[axis]!, strides, array, 0, stridesOf(shape));
       return info;
     });
   },
@@ -149,7 +132,7 @@ export const layoutKernels: Kernels = {
     // Every axis as a pair (repetition, element): the source stands still along the first.
     const pairs = x.shape.flatMap((n, d) => [reps[d]!, n]);
     const from = stridesOf(x.shape).flatMap((stride) => [0, stride]);
-    copyElements(backend, pairs, storageOf(backend, x), 0, from, array, 0, stridesOf(pairs));
+    copyElements(backend, pairs, memoryOf(backend, x), 0, from, array, 0, stridesOf(pairs));
     return info;
   },
 
@@ -161,7 +144,7 @@ export const layoutKernels: Kernels = {
     const offset = dims.reduce((sum, d) => sum + Math.max(0, x.shape[d]! - 1) * own[d]!, 0);
     const strides = own.map((stride, d) => (dims.includes(d) ? -stride : stride));
     const { info, array } = backend.create(x.shape, x.dtype);
-    copyElements(backend, x.shape, storageOf(backend, x), offset, strides, array, 0, own);
+    copyElements(backend, x.shape, memoryOf(backend, x), offset, strides, array, 0, own);
     return info;
   },
 
@@ -170,7 +153,7 @@ export const layoutKernels: Kernels = {
     if (!isFloat(x) || indices!.dtype !== "int32") return undefined;
     const axis = tf.util.parseAxisParam(attrs.axis as number, x.shape)[0]!;
     const index = backend.ints(indices!);
-    if (index.some((i) => i < 0)) return undefined; // tfjs's kernel reports it
+    if (backend.elements(index).some((i) => i < 0)) return undefined; // tfjs's kernel reports it
     const batchDims = (attrs.batchDims as number | undefined) ?? 0;
     const form = tf.backend_util.segment_util.collectGatherOpShapeInfo(
       x as tf.Tensor,
@@ -211,8 +194,8 @@ export const layoutKernels: Kernels = {
 /** Sums of the rows of `x` that share a segment: a new tensor of shape `result`. */
 export function segmentSum(
   backend: NativeBackend,
-  x: Float32Array,
-  segments: Int32Array,
+  x: Floats,
+  segments: Ints,
   width: number,
   result: number[],
 ): tf.TensorInfo {

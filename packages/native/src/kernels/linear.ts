@@ -2,7 +2,7 @@
 
 import type * as tf from "@tensorflow/tfjs";
 import type { Call, Kernels } from "./kernel.js";
-import { requireShapes, sizeOf } from "./kernel.js";
+import { clear, requireShapes, sizeOf } from "./kernel.js";
 import { activationNumber, product } from "./matmul.js";
 
 const optional = ({ backend }: Call, tensor: tf.TensorInfo | undefined) =>
@@ -70,7 +70,7 @@ export const linearKernels: Kernels = {
     product(backend, inner, true, backend.floats(x!), false, dweight.array, [out, width, rows], {
       rowSums: dbias?.array ?? null,
     });
-    if (dbias !== undefined && width === 0) dbias.array.fill(0);
+    if (dbias !== undefined && width === 0) clear(backend, dbias.array);
     const grads = dbias === undefined ? [dweight.info] : [dweight.info, dbias.info];
     if (attrs.input) {
       const dx = backend.create(x!.shape);

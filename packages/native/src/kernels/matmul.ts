@@ -1,6 +1,7 @@
 /** Matrix products. */
 import type * as tf from "@tensorflow/tfjs";
 import type { NativeBackend } from "../backend.js";
+import type { Floats } from "../memory.js";
 import { type Call, isFloat, type Kernels, sizeOf } from "./kernel.js";
 
 /** Order of `Activation` in cpp/kernels/gemm.h. */
@@ -15,23 +16,23 @@ export function activationNumber(name: string | undefined): number | undefined {
 
 export interface Epilogue {
   readonly alpha?: number;
-  readonly bias?: Float32Array | null;
+  readonly bias?: Floats | null;
   readonly activation?: number;
   readonly leak?: number;
-  readonly slope?: Float32Array | null;
-  readonly factor?: Float32Array | null;
-  readonly residual?: Float32Array | null;
-  readonly rowSums?: Float32Array | null;
+  readonly slope?: Floats | null;
+  readonly factor?: Floats | null;
+  readonly residual?: Floats | null;
+  readonly rowSums?: Floats | null;
 }
 
 /** c [m, n] = epilogue(a b); `aT` says that a is stored [k, m], `bT` that b is stored [n, k]. */
 export function product(
   backend: NativeBackend,
-  a: Float32Array,
+  a: Floats,
   aT: boolean,
-  b: Float32Array,
+  b: Floats,
   bT: boolean,
-  c: Float32Array,
+  c: Floats,
   [m, n, k]: readonly [number, number, number],
   epilogue: Epilogue = {},
   batch = 1,

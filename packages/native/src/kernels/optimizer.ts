@@ -14,7 +14,7 @@ const sizes = (tensors: readonly tf.TensorInfo[]) => Int32Array.from(tensors, ({
 
 function scalar({ backend }: Call, value: number): tf.TensorInfo {
   const { info, array } = backend.create([]);
-  array[0] = value;
+  backend.addon.fill(array, 1, value);
   return info;
 }
 

@@ -42,8 +42,10 @@ export const pointKernels: Kernels = {
       sizeOf(index.shape) === batch * n,
       () => `UnmaskTakeNearestGrad: [${dy.shape}] and [${index.shape}] do not fit`,
     );
-    const segments = backend.ints(index).map((place, i) => Math.floor(i / n) * count + place);
-    return [segmentSum(backend, backend.floats(dy), segments, width, [batch, count, width])];
+    const segments = backend
+      .elements(backend.ints(index))
+      .map((place, i) => Math.floor(i / n) * count + place);
+    return [segmentSum(backend, backend.floats(dy), backend.lend(segments), width, [batch, count, width])];
   },
 
   UnmaskNearPoints: ({ inputs, attrs, backend }) => {

@@ -1,6 +1,6 @@
 /** Pooling of images and volumes, channels last, with gradients; see cpp/kernels/pool.cc. */
 import * as tf from "@tensorflow/tfjs";
-import { type Call, isFloat, type Kernels, type NativeKernel } from "./kernel.js";
+import { type Call, clear, isFloat, type Kernels, type NativeKernel } from "./kernel.js";
 
 interface Geometry {
   readonly numbers: Int32Array;
@@ -100,7 +100,7 @@ const poolGradient =
     if (found === undefined || dy.shape.join() !== found.output.join()) return undefined;
     const { info, array } = backend.create(input.shape);
     if (found.empty) {
-      array.fill(0);
+      clear(backend, array);
       return info;
     }
     const upstream = backend.floats(dy);

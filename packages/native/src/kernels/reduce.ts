@@ -1,6 +1,7 @@
 /** Reductions and softmax over float32. */
 import * as tf from "@tensorflow/tfjs";
 import type { NativeBackend } from "../backend.js";
+import type { Floats } from "../memory.js";
 import { type Call, isFloat, type Kernels, type NativeKernel, sizeOf } from "./kernel.js";
 
 /** Order of `Reduction` in cpp/kernels/exports.h. */
@@ -15,7 +16,7 @@ const MIN = 2;
 export function reduceAxes(
   backend: NativeBackend,
   op: number,
-  x: Float32Array,
+  x: Floats,
   shape: readonly number[],
   axes: readonly number[],
   result: number[],

@@ -1,6 +1,7 @@
 /** Resizing of images, channels last, with gradients; see cpp/kernels/resize.cc. */
 import type * as tf from "@tensorflow/tfjs";
-import { type Call, isFloat, type Kernels, type NativeKernel, requireShapes } from "./kernel.js";
+import type { Floats } from "../memory.js";
+import { type Call, clear, isFloat, type Kernels, type NativeKernel, requireShapes } from "./kernel.js";
 
 interface Options {
   readonly alignCorners: boolean;
@@ -47,7 +48,7 @@ function optionsOf({ attrs }: Call): Options {
 /** Runs `body` with the input's and output's sizes, unless one is empty. */
 const resize =
   (
-    body: (call: Call, images: tf.TensorInfo, y: Float32Array, size: readonly [number, number]) => void,
+    body: (call: Call, images: tf.TensorInfo, y: Floats, size: readonly [number, number]) => void,
   ): NativeKernel =>
   (call) => {
     const { images } = call.inputs;
@@ -63,7 +64,7 @@ const resize =
 
 /** tfjs's gradients leave halfPixelCenters out of account; these are the gradients of what was computed. */
 const gradient =
-  (body: (call: Call, dy: tf.TensorInfo, dx: Float32Array, images: Size4) => void): NativeKernel =>
+  (body: (call: Call, dy: tf.TensorInfo, dx: Floats, images: Size4) => void): NativeKernel =>
   (call) => {
     const { images, dy } = call.inputs;
     if (!isFloat(images) || !isFloat(dy) || dy.shape.length !== 4) return undefined;
@@ -73,7 +74,7 @@ const gradient =
       () => `resize: images [${shape}] and gradient [${dy.shape}] do not fit`,
     );
     const { info, array } = call.backend.create([...shape]);
-    if (array.length === 0 || dy.shape.includes(0)) array.fill(0);
+    if (array.length === 0 || dy.shape.includes(0)) clear(call.backend, array);
     else body(call, dy, array, shape);
     return info;
   };
