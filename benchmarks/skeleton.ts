@@ -1,11 +1,12 @@
 /**
- * pnpm bench skeleton --data DIR [--recipes joints,motion] [--seeds 0,1,2] [--minutes N] [--engine NAME] [--out DIR]
+ * pnpm bench skeleton --data DIR [--recipes joints,motion] [--finetune] [--seeds 0,1,2] [--minutes N] [--engine NAME] [--out DIR]
  *
  * Pretrains SkeletonMAE on the sequences of MSR Action3D's subjects of odd number (DIR holds its text files,
  * aAA_sSS_eEE...txt) without their labels, in the joint form (whole frames and joints hidden, coordinates predicted) or
  * MAMP's motion form, and classifies the actions of the other subjects by logistic regression on features with mean 0
  * and deviation 1: joints as they are, and the tokens of an encoder, pretrained and at random, as their mean and as the
- * mean over time of each joint. Runs stand in --out (default runs/skeleton); finished ones are not repeated, and
+ * mean over time of each joint. With --finetune also the accuracy of the whole network trained on the labels of the
+ * subjects of odd number, from either encoder, after the last epoch. Runs stand in --out (default runs/skeleton); finished ones are not repeated, and
  * --minutes stops after so many, to be continued by the next call.
  */
 import { join } from "node:path";
@@ -14,8 +15,10 @@ import * as tf from "@tensorflow/tfjs";
 import {
   type ConfigInput,
   createModel,
+  createRandom,
   extractFeatures,
   type FeatureFunction,
+  finetune,
   formatSpread,
   logisticRegression,
   type Model,
@@ -24,7 +27,13 @@ import {
   subset,
   type TrainSettingsInput,
 } from "@unmask/core";
-import { modality, type SkeletonSample, skeletonFolder, skeletonMae } from "@unmask/graph";
+import {
+  createGraphClassifier,
+  modality,
+  type SkeletonSample,
+  skeletonFolder,
+  skeletonMae,
+} from "@unmask/graph";
 import { keptScores, type Scores } from "./workers/kept-scores.js";
 import { pretrained } from "./workers/pretrained.js";
 
@@ -32,6 +41,7 @@ const { values: args } = parseArgs({
   options: {
     data: { type: "string" },
     recipes: { type: "string", default: "joints,motion" },
+    finetune: { type: "boolean", default: false },
     seeds: { type: "string", default: "0,1,2" },
     minutes: { type: "string", default: "10000" },
     engine: { type: "string", default: "auto" },
@@ -62,6 +72,9 @@ const recipes: Readonly<Record<string, Recipe>> = {
     training,
   },
 };
+
+/** Of the reference but for the epochs and the rate, which suit fewer sequences. */
+const finetuning = { epochs: 100, batchSize: 32, lr: 1e-3, warmupEpochs: 5, layerDecay: 0.8 };
 
 /** The tokens' mean, and the mean over time of each joint's. [B, D] and [B, joints * D] */
 const forms = {
@@ -95,6 +108,19 @@ async function scoresOf(model: Model): Promise<Scores> {
   return scores;
 }
 
+/** Accuracy of the classifier that begins with the model; undefined where time ran out. */
+async function fineTuned(model: Model, seed: number): Promise<Scores | undefined> {
+  const random = createRandom(seed).child("classifier");
+  const settings = { classes: folder.classes!.length };
+  const classifier = createGraphClassifier(model, settings, random) as Model<object, SkeletonSample>;
+  const options = { ...finetuning, seed, signal, evaluateEvery: finetuning.epochs };
+  let scores: Scores | undefined;
+  for await (const event of finetune(classifier, train, test, options))
+    if (event.type === "evaluation") scores = { "fine-tuned": event.scores.top1 };
+  classifier.dispose();
+  return scores;
+}
+
 const engine = await startEngine(args.engine as Parameters<typeof startEngine>[0]);
 console.log(
   `engine ${engine.name}, ${engine.threads} threads; ${train.length} sequences, ${test.length} to score`,
@@ -120,23 +146,38 @@ for (const seed of seeds) {
     return scores;
   };
   note("random encoder", await keptScores(args.out, `random-${seed}`, untrained));
+  const scratch = async () => {
+    const model: Model = createModel(skeletonMae, size, { seed });
+    const scores = await fineTuned(model, seed);
+    model.dispose();
+    return scores;
+  };
+  if (args.finetune) note("random encoder", await keptScores(args.out, `random-${seed}-finetuned`, scratch));
   for (const name of args.recipes.split(",")) {
     const recipe = recipes[name];
     if (recipe === undefined) throw new Error(`--recipes: there is no ${name}`);
-    const trained = async () => {
+    const encoder = () => {
       const out = join(args.out, `${name}-${seed}`);
       const onEpoch = ({ epoch, loss, seconds }: { epoch: number; loss: number; seconds: number }) => {
         if (epoch % 20 === 0)
           console.log(`${out}: epoch ${epoch}, loss ${loss.toFixed(4)}, ${seconds.toFixed(0)} s`);
       };
       const options = { ...recipe.training, seed, out, signal, onEpoch };
-      const model = await pretrained(skeletonMae, recipe.config, train, options);
+      return pretrained(skeletonMae, recipe.config, train, options);
+    };
+    const trained = (measure: (model: Model) => Promise<Scores | undefined>) => async () => {
+      const model = await encoder();
       if (model === undefined) return undefined;
-      const scores = await scoresOf(model);
+      const scores = await measure(model);
       model.dispose();
       return scores;
     };
-    note(`pretrained, ${name}`, await keptScores(args.out, `${name}-${seed}`, trained));
+    const row = `pretrained, ${name}`;
+    note(row, await keptScores(args.out, `${name}-${seed}`, trained(scoresOf)));
+    if (args.finetune) {
+      const tuned = trained((model) => fineTuned(model, seed));
+      note(row, await keptScores(args.out, `${name}-${seed}-finetuned`, tuned));
+    }
   }
 }
 console.log(`\n% of the ${test.length} sequences, mean and deviation over seeds ${seeds.join(", ")}`);

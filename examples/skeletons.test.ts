@@ -42,3 +42,8 @@ it("pretrain-skeletons.ts trains, draws stick figures, and tells two actions apa
   expect(strip).toMatch(/original.*masked.*reconstructed/s);
   expect(printed(output, "logistic regression ")).toBeGreaterThan(0.8);
 }, 300_000);
+
+it("finetune-skeletons.ts begins with that run and tells the actions of the other half", async () => {
+  const output = await folder.run("finetune-skeletons.ts");
+  expect(printed(output, "epoch 30, held out: ")).toBeGreaterThan(0.8);
+}, 300_000);

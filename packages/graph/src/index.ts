@@ -20,6 +20,7 @@ export {
   remask,
 } from "./methods/graph-mae.js";
 export * from "./methods/scgc.js";
+export * from "./methods/skeleton-classifier.js";
 export {
   type SkeletonMaeBatch,
   type SkeletonMaeConfig,

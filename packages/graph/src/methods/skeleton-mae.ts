@@ -17,16 +17,13 @@ import * as tf from "@tensorflow/tfjs";
 import {
   applyLayerNorm,
   applyLinear,
-  applyPatchEmbed,
   applyTransformer,
   type BlockParams,
   constant,
   type EncodeOptions,
   expect,
-  hiddenWidth,
   initLayerNorm,
   initLinear,
-  initPatchEmbed,
   initTransformer,
   jointFrameMask,
   type LayerNormParams,
@@ -36,7 +33,6 @@ import {
   maskFromNoise,
   mse,
   normaliseJoint,
-  type PatchEmbedParams,
   parameter,
   patchify,
   type Random,
@@ -44,27 +40,28 @@ import {
   takeRows,
   tidy,
   truncatedNormal,
-  UnmaskError,
   unpatchify,
-  xavierUniform,
 } from "@unmask/core";
 import { z } from "zod";
+import {
+  clipsOf,
+  count,
+  encodeClips,
+  initSkeletonEncoder,
+  placedTokens,
+  poolClips,
+  positionsOf,
+  type SkeletonEncoderConfig,
+  type SkeletonEncoderParams,
+  skeletonBlock,
+  skeletonEncoderShape,
+  skeletonGrid,
+  transformTokens,
+} from "../skeleton/encoder.js";
 import { jointMotion, motionNoise, motionOf } from "../skeleton/motion.js";
 import type { SkeletonSample } from "../skeleton/sample.js";
 
-export interface SkeletonMaeConfig {
-  readonly joints: number;
-  readonly frames: number;
-  readonly persons: number;
-  readonly channels: number;
-  readonly framesPerToken: number;
-  readonly jointsPerToken: number;
-  readonly width: number;
-  readonly depth: number;
-  readonly heads: number;
-  readonly mlpRatio: number;
-  readonly qkvBias: boolean;
-  readonly epsilon: number;
+export interface SkeletonMaeConfig extends SkeletonEncoderConfig {
   readonly decoderWidth: number;
   readonly decoderDepth: number;
   readonly decoderHeads: number;
@@ -78,22 +75,10 @@ export interface SkeletonMaeConfig {
   readonly normaliseTarget: boolean;
 }
 
-const count = z.int().positive();
 const ratio = z.number().min(0).lt(1);
 
 const schema = z.strictObject({
-  joints: count.default(25).describe("joints of a skeleton"),
-  frames: count.default(120).describe("frames of a clip"),
-  persons: count.default(2).describe("persons of a clip; fewer are filled up with zeros"),
-  channels: count.default(3).describe("coordinates of a joint"),
-  framesPerToken: count.default(4).describe("frames of one token"),
-  jointsPerToken: count.default(1).describe("neighbouring joints of one token"),
-  width: count.default(256).describe("width of the encoder's tokens"),
-  depth: count.default(8).describe("encoder blocks"),
-  heads: count.default(8).describe("encoder attention heads"),
-  mlpRatio: z.number().positive().default(4).describe("hidden width of the MLPs over the width"),
-  qkvBias: z.boolean().default(true).describe("bias of the query, key and value projections"),
-  epsilon: z.number().positive().default(1e-5).describe("epsilon of the layer norms"),
+  ...skeletonEncoderShape,
   decoderWidth: count.default(256).describe("width of the decoder's tokens"),
   decoderDepth: count.default(5).describe("decoder blocks"),
   decoderHeads: count.default(8).describe("decoder attention heads"),
@@ -128,15 +113,7 @@ const presets = {
   mamp: { mask: "motion", target: "motion", normaliseTarget: true, decoderDepth: 5 },
 } satisfies Record<string, Partial<SkeletonMaeConfig>>;
 
-export interface SkeletonMaeParams {
-  /** Weight [D, C, frames of a token, joints of a token]. */
-  readonly joints_embed: PatchEmbedParams;
-  /** [1, T', 1, D] */
-  readonly temp_embed: tf.Variable;
-  /** [1, 1, V', D] */
-  readonly pos_embed: tf.Variable;
-  readonly blocks: readonly BlockParams[];
-  readonly norm: LayerNormParams;
+export interface SkeletonMaeParams extends SkeletonEncoderParams {
   readonly decoder_embed: LinearParams;
   /** [1, 1, decoder D] */
   readonly mask_token: tf.Variable;
@@ -161,57 +138,20 @@ export interface SkeletonReconstruction {
   readonly hidden: tf.Tensor4D;
 }
 
-/** Time slots and joint groups of a clip's tokens. */
-export function skeletonGrid({
-  frames,
-  joints,
-  framesPerToken,
-  jointsPerToken,
-}: SkeletonMaeConfig): [number, number] {
-  expect(
-    frames % framesPerToken === 0 && joints % jointsPerToken === 0,
-    `skeleton-mae: ${frames} frames and ${joints} joints are not multiples of a token's ${framesPerToken} and ${jointsPerToken}; choose sizes that divide`,
-  );
-  return [frames / framesPerToken, joints / jointsPerToken];
-}
-
 function init(config: SkeletonMaeConfig, random: Random): SkeletonMaeParams {
-  const { width, depth, decoderWidth, decoderDepth, mlpRatio, qkvBias, channels } = config;
+  const { width, decoderWidth, decoderDepth: depth, framesPerToken, jointsPerToken, channels } = config;
   const [slots, groups] = skeletonGrid(config);
-  const patch = [config.framesPerToken, config.jointsPerToken] as const;
-  const block = (width: number) =>
-    ({ width, hidden: hiddenWidth(width, mlpRatio), qkvBias: qkvBias ? "all" : "none" }) as const;
   const table = (shape: number[]) => parameter(truncatedNormal(0.02)(shape, random));
   return {
-    joints_embed: initPatchEmbed(random, { patch, channels, width, init: xavierUniform }),
-    temp_embed: table([1, slots, 1, width]),
-    pos_embed: table([1, 1, groups, width]),
-    blocks: initTransformer(random, depth, block(width)),
-    norm: initLayerNorm(width),
+    ...initSkeletonEncoder(random, config),
     decoder_embed: initLinear(random, width, decoderWidth),
     mask_token: table([1, 1, decoderWidth]),
     decoder_temp_embed: table([1, slots, 1, decoderWidth]),
     decoder_pos_embed: table([1, 1, groups, decoderWidth]),
-    decoder_blocks: initTransformer(random, decoderDepth, block(decoderWidth)),
+    decoder_blocks: initTransformer(random, depth, skeletonBlock(config, decoderWidth)),
     decoder_norm: initLayerNorm(decoderWidth),
-    decoder_pred: initLinear(random, decoderWidth, patch[0] * patch[1] * channels),
+    decoder_pred: initLinear(random, decoderWidth, framesPerToken * jointsPerToken * channels),
   };
-}
-
-/** Persons become samples of their own. [B * persons, T, V, C] */
-function clipsOf(config: SkeletonMaeConfig, samples: readonly SkeletonSample[]): tf.Tensor4D {
-  const { persons, frames, joints, channels } = config;
-  const size = frames * joints * channels;
-  const values = new Float32Array(samples.length * persons * size);
-  samples.forEach((sample, i) => {
-    expect(
-      sample.frames === frames && sample.joints === joints && sample.channels === channels,
-      () =>
-        `skeleton-mae: expected ${frames} frames of ${joints} joints with ${channels} coordinates, got ${sample.frames} of ${sample.joints} with ${sample.channels}; resample the clip or set the config`,
-    );
-    values.set(sample.positions.subarray(0, Math.min(persons, sample.persons) * size), i * persons * size);
-  });
-  return tf.tensor4d(values, [samples.length * persons, frames, joints, channels]);
 }
 
 function prepare(
@@ -219,7 +159,7 @@ function prepare(
   samples: readonly SkeletonSample[],
   random: Random,
 ): SkeletonMaeBatch {
-  const clips = clipsOf(config, samples);
+  const clips = clipsOf("skeleton-mae", config, samples);
   return { clips, mask: drawMask(config, clips, random) };
 }
 
@@ -259,20 +199,6 @@ export function targetOf(config: SkeletonMaeConfig, clips: tf.Tensor4D): tf.Tens
   return config.normaliseTarget ? (normaliseJoint(tokens) as tf.Tensor3D) : tokens;
 }
 
-/** Tokens without their positions: [B, T, V, C] -> [B, N, D], time-major. */
-export function embed(params: SkeletonMaeParams, config: SkeletonMaeConfig, clips: tf.Tensor4D): tf.Tensor3D {
-  return applyPatchEmbed(
-    params.joints_embed,
-    patchify(clips, [config.framesPerToken, config.jointsPerToken]),
-  );
-}
-
-/** [1, T', 1, D] and [1, 1, V', D] -> [1, N, D] */
-function positions(time: tf.Tensor, joint: tf.Tensor): tf.Tensor {
-  const [, slots, , width] = time.shape as [number, number, number, number];
-  return tf.add(time, joint).reshape([1, slots * joint.shape[2]!, width]);
-}
-
 /** [B, T, V, C] -> [B, K, D] */
 export function encodeVisible(
   params: SkeletonMaeParams,
@@ -280,17 +206,7 @@ export function encodeVisible(
   clips: tf.Tensor4D,
   mask: Mask,
 ) {
-  const tokens = tf.add(embed(params, config, clips), positions(params.temp_embed, params.pos_embed));
-  return transform(params, config, takeRows(tokens as tf.Tensor3D, mask.keep));
-}
-
-function transform(
-  params: SkeletonMaeParams,
-  { heads, epsilon }: SkeletonMaeConfig,
-  tokens: tf.Tensor,
-): tf.Tensor3D {
-  const encoded = applyTransformer(params.blocks, tokens, { heads, epsilon });
-  return applyLayerNorm(params.norm, encoded, epsilon) as tf.Tensor3D;
+  return transformTokens(params, config, takeRows(placedTokens(params, config, clips), mask.keep));
 }
 
 /** Predictions at every place: [B, K, D] -> [B, N, P] */
@@ -301,7 +217,7 @@ export function decode(
   mask: Mask,
 ): tf.Tensor3D {
   const all = restoreRows(applyLinear(params.decoder_embed, latent), params.mask_token, mask);
-  const placed = tf.add(all, positions(params.decoder_temp_embed, params.decoder_pos_embed));
+  const placed = tf.add(all, positionsOf(params.decoder_temp_embed, params.decoder_pos_embed));
   const decoded = applyTransformer(params.decoder_blocks, placed, { heads, epsilon });
   return applyLinear(
     params.decoder_pred,
@@ -316,12 +232,8 @@ function encode(
   samples: readonly SkeletonSample[],
   { pool = "mean" }: EncodeOptions = {},
 ): tf.Tensor {
-  const clips = clipsOf(config, samples);
-  const tokens = tf.add(embed(params, config, clips), positions(params.temp_embed, params.pos_embed));
-  const all = transform(params, config, tokens).reshape([samples.length, -1, config.width]);
-  if (pool === "mean") return tf.mean(all, 1);
-  if (pool === "tokens") return all;
-  throw new UnmaskError(`skeleton-mae: has no class token for pool "${pool}"; use "mean" or "tokens"`);
+  const tokens = encodeClips(params, config, clipsOf("skeleton-mae", config, samples));
+  return poolClips("skeleton-mae", tokens, config, pool);
 }
 
 function reconstruct(

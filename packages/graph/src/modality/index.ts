@@ -5,6 +5,7 @@ import type {
   Configured,
   ConfigureRequest,
   Dataset,
+  Method,
   ModalityPackage,
   OpenOptions,
   Source,
@@ -15,6 +16,7 @@ import { type GraphSample, isNode } from "../graph.js";
 import { gnn } from "../methods/gnn.js";
 import { type GraphReconstruction, graphMae } from "../methods/graph-mae.js";
 import { scgc } from "../methods/scgc.js";
+import { skeletonClassifier } from "../methods/skeleton-classifier.js";
 import { type SkeletonReconstruction, skeletonMae } from "../methods/skeleton-mae.js";
 import { configureSkeletons, openSkeletons, rawJoints, writeSkeletons } from "../skeleton/modality.js";
 import type { SkeletonSample } from "../skeleton/sample.js";
@@ -27,7 +29,7 @@ const BATCH = { nodes: 2048, graphs: 32 };
 
 async function configure(request: ConfigureRequest): Promise<Configured> {
   const { method, source, data, given } = request;
-  if (method.id === skeletonMae.id) return configureSkeletons(request);
+  if (ofSkeletons(method)) return configureSkeletons(request);
   const dataset = openGraphs(source, { data });
   const sample = await dataset.get(0);
   const graph = isNode(sample) ? sample.graph : sample;
@@ -79,13 +81,15 @@ async function writeReconstruction(
 
 type Sample = GraphSample | SkeletonSample;
 
+const ofSkeletons = ({ id }: Method) => id === skeletonMae.id || id === skeletonClassifier.id;
+
 const isSkeleton = (sample: Sample): sample is SkeletonSample => "positions" in sample;
 
 /** MAMP's optimizer. */
 const SKELETONS: TrainSettingsInput = { lr: 1e-3, minLr: 5e-4, weightDecay: 0.05 };
 
 function open(source: Source, options: OpenOptions): Dataset<Sample> {
-  return options.method.id === skeletonMae.id ? openSkeletons(source, options) : openGraphs(source, options);
+  return ofSkeletons(options.method) ? openSkeletons(source, options) : openGraphs(source, options);
 }
 
 function raw(samples: readonly Sample[]): Float32Array {
@@ -95,7 +99,7 @@ function raw(samples: readonly Sample[]): Float32Array {
 export const modality: ModalityPackage = {
   name: "graph",
   samples: "samples",
-  methods: [graphMae, scgc, skeletonMae, gnn],
+  methods: [graphMae, scgc, skeletonMae, gnn, skeletonClassifier],
   defaultMethod: graphMae.id,
   dataSchema: graphDataSchema,
   configure,

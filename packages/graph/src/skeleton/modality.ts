@@ -10,7 +10,8 @@ import {
   type Source,
 } from "@unmask/core";
 import { writeFileAtomic } from "@unmask/core/node";
-import type { SkeletonMaeConfig, SkeletonReconstruction } from "../methods/skeleton-mae.js";
+import type { SkeletonReconstruction } from "../methods/skeleton-mae.js";
+import type { SkeletonEncoderConfig } from "./encoder.js";
 import { skeletonFolder } from "./folder.js";
 import type { SkeletonSample } from "./sample.js";
 import { skeletonStrip } from "./strip.js";
@@ -38,7 +39,7 @@ export function openSkeletons(
   { config, data, classes }: Pick<OpenOptions, "config" | "data" | "classes">,
 ): Dataset<SkeletonSample> {
   expect(typeof source === "string", "skeletons: give one folder");
-  const { frames, persons } = config as SkeletonMaeConfig;
+  const { frames, persons } = config as SkeletonEncoderConfig;
   return skeletonFolder(source, { ...(data as SkeletonData), frames, persons, ...(classes && { classes }) });
 }
 

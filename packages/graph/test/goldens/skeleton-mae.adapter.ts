@@ -10,15 +10,8 @@ import {
   writeParameters,
 } from "@unmask/core";
 import { type Golden, type GoldenAdapter, type GoldenResult, given, type Values } from "@unmask/testing";
-import {
-  decode,
-  embed,
-  encodeVisible,
-  motionMask,
-  skeletonGrid,
-  skeletonMae,
-  targetOf,
-} from "../../src/methods/skeleton-mae.js";
+import { decode, encodeVisible, motionMask, skeletonMae, targetOf } from "../../src/methods/skeleton-mae.js";
+import { embedClips, skeletonGrid } from "../../src/skeleton/encoder.js";
 
 /** Their config keys in ours. `motion_aware_tau` null or not positive: masked at random. */
 function configOf({ method, config }: Golden) {
@@ -68,7 +61,7 @@ function run(golden: Golden): GoldenResult {
   const { grads } = tf.variableGrads(total, [...variables.values()]);
   return {
     outputs: new Map<string, Values>([
-      ["joint_tokens", embed(params, config, clips).reshape([-1, slots, groups, config.width])],
+      ["joint_tokens", embedClips(params, config, clips).reshape([-1, slots, groups, config.width])],
       ["latent", latent],
       ["pred", decode(params, config, latent, mask)],
       ["target", targetOf(config, clips)],
