@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,6 +8,8 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import type { GraphSample } from "../graph.js";
 import { graphMae } from "../methods/graph-mae.js";
 import { scgc } from "../methods/scgc.js";
+import { skeletonClassifier } from "../methods/skeleton-classifier.js";
+import { skeletonMae } from "../methods/skeleton-mae.js";
 import { modality } from "./index.js";
 
 const planetoid = fileURLToPath(new URL("../../test/fixtures/planetoid", import.meta.url));
@@ -42,6 +44,24 @@ it("takes sizes from the data and trains small graphs of nodes whole", async () 
   expect([collection.config, collection.notes]).toEqual([{ features: 2 }, ["2 graphs, 2 features a node"]]);
   expect((await modality.training!(open(planetoid))).batchSize).toBe(8);
   expect((await modality.training!(open(join(root, "two.txt")))).batchSize).toBe(32);
+});
+
+it("opens skeletons for SkeletonMAE and for the classifier of its encoder", async () => {
+  const clips = join(root, "clips");
+  mkdirSync(clips);
+  for (const action of ["a01", "a03"])
+    writeFileSync(join(clips, `${action}_s01_e01.txt`), "1 2 3 1\n4 5 6 1\n".repeat(5));
+  const data = { joints: 2 };
+  for (const method of [skeletonMae, skeletonClassifier]) {
+    const { config } = await modality.configure({ method, source: clips, data, given: { frames: 4 } });
+    expect(config).toEqual({ joints: 2, channels: 3, persons: 1 });
+    const dataset = modality.open(clips, { method, config: { ...config, frames: 4 }, data });
+    expect([dataset.classes, [...dataset.labels!]]).toEqual([
+      ["A01", "A03"],
+      [0, 1],
+    ]);
+    expect(await dataset.take(1)).toMatchObject([{ persons: 1, frames: 4, joints: 2, label: 0 }]);
+  }
 });
 
 it("features of nodes do not depend on which others are asked for; reconstructions become a table", async () => {
