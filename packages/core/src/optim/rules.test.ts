@@ -27,6 +27,14 @@ describe("layerDecayRules", () => {
     expect(Object.keys(groups)).toHaveLength(14);
   });
 
+  it("has what makes tokens of joints, and the table of their times, learn least too", () => {
+    const rules = layerDecayRules({ factor: 0.5, depth: 2, weightDecay: 0.05 });
+    const of = (path: string) => rules(path, [1, 4, 8]);
+    expect(of("joints_embed.weight")).toEqual({ lrScale: 0.125, weightDecay: 0.05 });
+    expect(of("temp_embed")).toEqual({ lrScale: 0.125, weightDecay: 0 });
+    expect(of("head.fc1.weight")).toEqual({ lrScale: 1, weightDecay: 0.05 });
+  });
+
   it("counts the blocks of a tree", () => {
     expect(
       countBlocks(["cls_token", "blocks.0.norm1.weight", "blocks.11.norm1.weight", "decoder_blocks.20.x"]),

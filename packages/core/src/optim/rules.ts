@@ -27,18 +27,20 @@ export interface LayerDecay {
   readonly weightDecay: number;
 }
 
-/** Class token and position table, which fine-tuning does not decay. */
-const TOKENS = ["cls_token", "pos_embed"];
+/** Class token and position tables, which fine-tuning does not decay. */
+const TOKENS = ["cls_token", "pos_embed", "temp_embed"];
+/** What makes tokens of patches, and of joints. */
+const EMBEDDING = /^(patch|joints)_embed/;
 
 /**
  * BEiT's layer-wise rule as MAE fine-tunes with it: embeddings are layer 0, block i is layer i + 1, everything after
- * the blocks learns at the full rate. Class token and position table do not decay, nor what `decayRules` leaves out.
+ * the blocks learns at the full rate. Class token and position tables do not decay, nor what `decayRules` leaves out.
  */
 export function layerDecayRules({ factor, depth, weightDecay }: LayerDecay): ParameterRules {
   expect(factor > 0 && factor <= 1, `layerDecayRules: factor must be in (0, 1], got ${factor}`);
   const last = depth + 1;
   const layerOf = (path: string) => {
-    if (TOKENS.includes(path) || path.startsWith("patch_embed")) return 0;
+    if (TOKENS.includes(path) || EMBEDDING.test(path)) return 0;
     const block = /^blocks\.(\d+)\./.exec(path);
     return block === null ? last : Number(block[1]) + 1;
   };

@@ -8,8 +8,7 @@
  * The published recipe: AdamW, batch 48, 100 epochs, 5 of warm-up, lr 5e-4 (3e-4 in some scripts), layer decay 0.8, drop
  * path rising to 0.3, smoothing 0.1, clips cropped in time and turned. Names of parameters are those of MAMP's code. Its
  * quirks, kept: dropout falls on the encoder's tokens, before the mean over time, and not on the head's hidden layer; an
- * absent person's zeros are encoded and enter the mean over persons. Ours: layer decay holds for `pos_embed` and the
- * blocks; `joints_embed` and `temp_embed`, of the lowest rate there, learn at the full rate.
+ * absent person's zeros are encoded and enter the mean over persons.
  */
 import * as tf from "@tensorflow/tfjs";
 import {
