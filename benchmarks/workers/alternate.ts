@@ -83,7 +83,7 @@ export async function inTurns(
       const answer = await runner.step();
       if (round < 2) timed[i]!.losses.push(answer.loss);
       if (round >= 3) timed[i]!.times.push(answer.ms);
-      await new Promise((done) => setTimeout(done, 50)); // the other's threads come to rest
+      await new Promise((done) => setTimeout(done, 400)); // its threads come to rest: JAX's look for work for 0.1 s and more
     }
   await atRest?.();
   return Promise.all(timed.map(async (one, i) => ({ ...one, peak: await runners[i]!.end() })));
