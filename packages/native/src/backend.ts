@@ -66,10 +66,10 @@ export interface NativeBackend extends CpuBackend {
   bytes(tensor: tf.TensorInfo): Bytes;
   /** The elements, once the kernels that were called have run. */
   elements<A extends Storage>(memory: Memory<A>): A;
-  /** For a kernel, an array that JavaScript may change or drop after `settle`. */
+  /** For a kernel, an array that JavaScript may change or drop when `settled` returns. */
   lend<A extends Storage>(array: A): Memory<A>;
-  /** Waits for kernels that were called with what others can see. Every call of a kernel ends with it. */
-  settle(): void;
+  /** Runs a kernel, and waits for it if it uses what others can see. */
+  settled<T>(run: () => T): T;
   /** A new tensor with arbitrary contents. */
   create<D extends keyof StorageOf = "float32">(shape: number[], dtype?: D): Created<StorageOf[D]>;
   /** A float32 array to write into that no other tensor shares; see `UnmaskAdamW`. */
@@ -87,6 +87,11 @@ export interface Created<A extends Storage> {
   readonly array: Memory<A>;
 }
 
+interface ArrayType<A> {
+  new (length: number): A;
+  from(values: ArrayLike<number>): A;
+}
+
 const constructors = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const;
 const DEFAULT_CEILING = 2 ** 31;
 
@@ -98,7 +103,7 @@ export function createBackend(): NativeBackend {
   class Native extends Base implements NativeBackend {
     readonly addon = addon();
     readonly pool = new BufferPool((bytes) => this.addon.buffer(bytes), DEFAULT_CEILING);
-    /** Kept from the collector until `settle`. */
+    /** By the kernels that are being called: kept from the collector until they are done. */
     #lent: Storage[] = [];
 
     stored(dataId: object): Stored {
@@ -138,28 +143,21 @@ export function createBackend(): NativeBackend {
     }
 
     floats(tensor: tf.TensorInfo): Floats {
-      const stored = this.stored(tensor.dataId);
-      return stored.array instanceof Float32Array
-        ? this.#use(stored, stored.array)
-        : this.lend(Float32Array.from(this.#read(stored)));
+      return this.#as(tensor, Float32Array);
     }
 
     ints(tensor: tf.TensorInfo): Ints {
-      const stored = this.stored(tensor.dataId);
-      return stored.array instanceof Int32Array
-        ? this.#use(stored, stored.array)
-        : this.lend(Int32Array.from(this.#read(stored)));
+      return this.#as(tensor, Int32Array);
     }
 
     bytes(tensor: tf.TensorInfo): Bytes {
-      const stored = this.stored(tensor.dataId);
-      return stored.array instanceof Uint8Array
-        ? this.#use(stored, stored.array)
-        : this.lend(Uint8Array.from(this.#read(stored)));
+      return this.#as(tensor, Uint8Array);
     }
 
-    #use<A extends Storage>({ hidden }: Stored, array: A): Memory<A> {
-      return hidden ? (array as unknown as Memory<A>) : this.lend(array);
+    #as<A extends Storage>(tensor: tf.TensorInfo, type: ArrayType<A>): Memory<A> {
+      const stored = this.stored(tensor.dataId);
+      if (!(stored.array instanceof type)) return this.lend(type.from(this.#read(stored)));
+      return stored.hidden ? (stored.array as unknown as Memory<A>) : this.lend(stored.array);
     }
 
     #read({ array }: Stored): Storage {
@@ -177,10 +175,16 @@ export function createBackend(): NativeBackend {
       return array as unknown as Memory<A>;
     }
 
-    settle(): void {
-      if (this.#lent.length === 0) return;
-      this.addon.finish();
-      this.#lent.length = 0;
+    settled<T>(run: () => T): T {
+      const before = this.#lent.length; // of a kernel that calls this one
+      try {
+        return run();
+      } finally {
+        if (this.#lent.length > before) {
+          this.addon.finish();
+          this.#lent.length = before;
+        }
+      }
     }
 
     owned(tensor: tf.TensorInfo): Floats {

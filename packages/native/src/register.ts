@@ -39,13 +39,7 @@ const withFallback =
   (call) =>
     settled(kernel, call) ?? fallback(call);
 
-function settled(kernel: NativeKernel, call: Call): ReturnType<NativeKernel> {
-  try {
-    return kernel(call);
-  } finally {
-    call.backend.settle();
-  }
-}
+const settled = (kernel: NativeKernel, call: Call) => call.backend.settled(() => kernel(call));
 
 function unsupported(name: string): never {
   throw new Error(`${name}: the native engine got inputs of a type that this operation does not take`);

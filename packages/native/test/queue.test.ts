@@ -40,6 +40,18 @@ it("an array that a tensor was made from may change as soon as its kernels were 
   });
 });
 
+it("a kernel that calls another on the way still waits for what it was lent", () => {
+  const size = 4_000_000;
+  const gradient = new Float32Array(size).fill(1);
+  const [p0, m0, v0] = [1, 0, 0].map((value) => tf.tidy(() => tf.variable(tf.fill([size], value))));
+  const [g0, shared] = [tf.tensor1d(gradient), m0!.clone()]; // the moment is given memory of its own first
+  const rates = { lrs: [0.5], weightDecays: [0], beta1: 0, beta2: 0, epsilon: 0, step: 1 };
+  tf.engine().runKernel("UnmaskAdamW", { p0: p0!, g0, m0: m0!, v0: v0! }, rates);
+  gradient.fill(-1);
+  expect([entries(p0!), entries(shared)]).toEqual([[0.5], [0]]);
+  tf.dispose([p0!, m0!, v0!, g0, shared]);
+});
+
 it("memory of a disposed tensor is not written to before the kernels that read it", () => {
   tf.tidy(() => {
     const integers = tf.tensor2d(new Int32Array(SIZE * SIZE).fill(9), [SIZE, SIZE], "int32");
