@@ -24,6 +24,11 @@ export interface Output {
 
 const REDRAW_MS = 100;
 
+/** The first names, and how many there are where that is more. */
+export function listed(names: readonly string[]): string {
+  return `${names.slice(0, 4).join(", ")}${names.length > 4 ? `, ... (${names.length})` : ""}`;
+}
+
 export function createOutput({ json = false, quiet = false }: OutputOptions): Output {
   const live = process.stderr.isTTY === true && !json && !quiet;
   let shown = false;

@@ -107,12 +107,14 @@ Examples:
       "unmask pretrain image ./photos --preset small --epochs 200 --out runs/photos",
       "unmask pretrain image ./mnist --set patchSize=4 width=128 depth=6 heads=4 train.blr=1e-3",
       "unmask pretrain image ./photos --config photos.yaml --seed 7 --json",
+      "unmask pretrain image ./photos --start ./mae-vit-base --set train.blr=1e-4",
       "unmask pretrain image ./photos --method mr-mae --teacher ./dino",
     ])
       .addArgument(modalityArgument())
       .argument("<data>", "folder of files; for images also an idx file")
       .option("--method <id>", 'what to pretrain; "unmask methods" lists them')
       .option("--preset <name>", "size of the model (default: tiny)")
+      .option("--start <folder>", "run, checkpoint or model (as of unmask import) to begin from")
       .option("--epochs <number>", "passes over the data (default: 100)", positive)
       .option(
         "--batch-size <number>",

@@ -4,6 +4,10 @@ import { basename, join } from "node:path";
 import type { Dataset, ModalityPackage, Model } from "@unmask/core";
 import { z } from "zod";
 
+/** A model that a run was begun with; the checksum is SHA-256 of the file of weights. */
+const modelRecord = z.object({ path: z.string(), checksum: z.string() });
+export type ModelRecord = z.output<typeof modelRecord>;
+
 /** What `unmask` puts into a run's config.json to open its data again. */
 export const runDataSchema = z.object({
   modality: z.string(),
@@ -15,8 +19,10 @@ export const runDataSchema = z.object({
   /** Of a fine-tuning run: the data it is scored on, or else the split that it is held out by. */
   test: z.string().optional(),
   split: z.object({ share: z.number(), seed: z.number() }).optional(),
-  /** Frozen models that it learns from, by role; the checksum is SHA-256 of the file of weights. */
-  teachers: z.record(z.string(), z.object({ path: z.string(), checksum: z.string() })).optional(),
+  /** The model that it begins from. */
+  start: modelRecord.optional(),
+  /** Frozen models that it learns from, by role. */
+  teachers: z.record(z.string(), modelRecord).optional(),
 });
 export type RunData = z.output<typeof runDataSchema>;
 

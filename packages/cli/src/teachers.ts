@@ -100,7 +100,8 @@ export async function reopenTeachers(
   return openTeachers(folders);
 }
 
-async function checksumOf(file: string): Promise<string> {
+/** SHA-256 of a file. */
+export async function checksumOf(file: string): Promise<string> {
   const hash = createHash("sha256");
   for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
   return hash.digest("hex");

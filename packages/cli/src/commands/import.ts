@@ -4,7 +4,7 @@ import { applySettings } from "../config/sections.js";
 import { UsageError } from "../errors.js";
 import { readForeign } from "../foreign-files.js";
 import { loadModality, type ModalityName } from "../modalities.js";
-import { createOutput, type OutputOptions } from "../output.js";
+import { createOutput, listed, type OutputOptions } from "../output.js";
 import type { EngineOption } from "./engine-option.js";
 
 export interface ImportOptions extends OutputOptions, EngineOption {
@@ -32,7 +32,7 @@ export async function importModel(name: ModalityName, path: string, options: Imp
     const lacking = missing.filter((one) => !optional.some((beginning) => one.startsWith(beginning)));
     if (lacking.length > 0 || unexpected.length > 0)
       throw new UnmaskError(
-        `import: ${path} is not a ${method.id}: ${some("lacks", lacking)}${some("has besides", unexpected)}nothing was written`,
+        `import: ${path} is not a ${method.id}: ${lacking.length > 0 ? `lacks ${listed(lacking)}; ` : ""}${unexpected.length > 0 ? `has besides ${listed(unexpected)}; ` : ""}nothing was written`,
       );
     await saveModel(model, options.out, { classes });
     output.event({ type: "imported", path: options.out, method: method.id, config, initialised: missing });
@@ -42,9 +42,4 @@ export async function importModel(name: ModalityName, path: string, options: Imp
   } finally {
     model.dispose();
   }
-}
-
-function some(verb: string, names: readonly string[]): string {
-  if (names.length === 0) return "";
-  return `${verb} ${names.slice(0, 4).join(", ")}${names.length > 4 ? `, ... (${names.length})` : ""}; `;
 }

@@ -4,8 +4,9 @@ import { readRequest } from "../config/request.js";
 import { asUsage } from "../errors.js";
 import { catchInterrupt } from "../interrupt.js";
 import { loadModality, type ModalityName } from "../modalities.js";
-import { createOutput, type OutputOptions } from "../output.js";
+import { createOutput, listed, type OutputOptions } from "../output.js";
 import { newRunPath, picturesEvery, type RunData } from "../run.js";
+import { describeStart, startFrom } from "../start.js";
 import { openTeachers, readTeachers } from "../teachers.js";
 import { type EngineOption, noteEngine } from "./engine-option.js";
 import { finishRun } from "./finish-run.js";
@@ -22,6 +23,8 @@ export interface PretrainOptions extends OutputOptions, EngineOption {
   readonly pictures?: number;
   readonly evaluate?: boolean;
   readonly strict?: boolean;
+  /** Folder of the model to begin from. */
+  readonly start?: string;
   /** `role=FOLDER`, or FOLDER alone. */
   readonly teacher?: string[];
 }
@@ -34,7 +37,8 @@ export async function pretrain(
   const output = createOutput(options);
   const modality = await loadModality(name);
   const { epochs, batchSize, seed, strict } = options;
-  const request = await readRequest(modality, { ...options, train: { epochs, batchSize, seed } });
+  const start = options.start === undefined ? undefined : await describeStart(options.start, name);
+  const request = await readRequest(modality, { ...options, train: { epochs, batchSize, seed } }, start);
   const { method, preset, given, data } = request;
   asUsage(() => resolveConfig(method, given as object));
   const folders = readTeachers(method, options.teacher ?? []);
@@ -52,6 +56,7 @@ export async function pretrain(
   const train = { ...usual, ...request.train };
   const out = options.out ?? newRunPath(method.id, source);
   const model: Model = asUsage(() => createModel(method, config, { seed: train.seed, teachers }));
+  const started = options.start === undefined ? undefined : await startFrom(options.start, model);
   const pictures = options.pictures ?? picturesEvery(train.epochs ?? 100);
   const runData: RunData = {
     modality: name,
@@ -59,11 +64,14 @@ export async function pretrain(
     options: data,
     classes: dataset.classes && [...dataset.classes],
     pictures,
+    start: started?.record,
     teachers: recorded,
   };
   output.note(
     `${method.id}${preset ? ` ${preset}` : ""} on ${dataset.length} ${modality.samples} of ${source}, run ${out}`,
   );
+  if (started) output.note(`begins from ${options.start}`);
+  if (started?.fresh.length) output.note(`of another shape, and so new: ${listed(started.fresh)}`);
   output.event({ type: "run", path: out, method: method.id, preset, config, data: runData });
 
   const interrupt = catchInterrupt(() => output.note("stopping after this step; once more to leave at once"));

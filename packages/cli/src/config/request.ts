@@ -7,6 +7,7 @@ import {
   type TrainSettingsInput,
   trainSchema,
 } from "@unmask/core";
+import type { ModelDescription } from "@unmask/core/node";
 import { asUsage, UsageError } from "../errors.js";
 import { didYouMean } from "./nearest.js";
 import { applySettings, checkKeys, readConfigFile, type SectionKeys, schemaKeys } from "./sections.js";
@@ -23,7 +24,7 @@ export interface RequestOptions {
 export interface RunRequest {
   readonly method: Method;
   readonly preset?: string;
-  /** Keys of the method's config: the preset's and over them those that were given. */
+  /** Keys of the method's config: those of the model to begin from or the preset's, and over them those that were given. */
   readonly given: Readonly<Record<string, unknown>>;
   readonly data: Readonly<Record<string, unknown>>;
   readonly train: TrainSettingsInput;
@@ -32,21 +33,32 @@ export interface RunRequest {
 /** What a small machine trains in reasonable time. */
 const DEFAULT_PRESET = "tiny";
 
-export async function readRequest(modality: ModalityPackage, options: RequestOptions): Promise<RunRequest> {
+/** @param start the model to begin from: its method and config are what is asked for where nothing else is */
+export async function readRequest(
+  modality: ModalityPackage,
+  options: RequestOptions,
+  start?: ModelDescription,
+): Promise<RunRequest> {
   const file = await readConfigFile(options.config);
-  const method = chooseMethod(modality, options.method ?? file.method ?? modality.defaultMethod);
+  const named = options.method ?? file.method ?? start?.method;
+  const method = chooseMethod(modality, named ?? modality.defaultMethod);
+  if (start !== undefined && start.method !== method.id)
+    throw new UsageError(`--start is a model of ${start.method}, which ${method.id} cannot begin from`);
   const asked = options.preset ?? file.preset;
+  if (start !== undefined && asked !== undefined)
+    throw new UsageError(`--start says how large the model is; leave out the preset ${asked}`);
   if (asked !== undefined && !Object.hasOwn(method.presets, asked))
     throw new UsageError(
       `${method.id} has no preset ${asked}${didYouMean(asked, Object.keys(method.presets))}`,
     );
-  const preset = asked ?? (Object.hasOwn(method.presets, DEFAULT_PRESET) ? DEFAULT_PRESET : undefined);
+  const usual = start === undefined && Object.hasOwn(method.presets, DEFAULT_PRESET);
+  const preset = asked ?? (usual ? DEFAULT_PRESET : undefined);
   const sections = readSections(modality, method, file.sections, options);
   const { model, data, train } = sections;
   return {
     method,
     preset,
-    given: { ...(preset && method.presets[preset]), ...model },
+    given: { ...start?.config, ...(preset && method.presets[preset]), ...model },
     data,
     train: checkedTrain(train),
   };
