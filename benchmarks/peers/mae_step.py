@@ -28,7 +28,7 @@ def read(path):
     return tensors, {key: json.loads(value) for key, value in header["__metadata__"].items()}
 
 
-def block(p, prefix, x, heads, epsilon):
+def block(p, prefix, x, heads, epsilon, wanted=None):
     batch, tokens, width = x.shape
     get = lambda name: p[f"{prefix}.{name}"]
     y = F.layer_norm(x, (width,), get("norm1.weight"), get("norm1.bias"), epsilon)
@@ -36,6 +36,8 @@ def block(p, prefix, x, heads, epsilon):
     q, k, v = qkv.reshape(batch, tokens, 3, heads, width // heads).permute(2, 0, 3, 1, 4)
     y = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(batch, tokens, width)
     x = x + F.linear(y, get("attn.proj.weight"), get("attn.proj.bias"))
+    if wanted is not None:
+        x = take(x, wanted)
     y = F.layer_norm(x, (width,), get("norm2.weight"), get("norm2.bias"), epsilon)
     y = F.gelu(F.linear(y, get("mlp.fc1.weight"), get("mlp.fc1.bias")))
     return x + F.linear(y, get("mlp.fc2.weight"), get("mlp.fc2.bias"))
@@ -46,7 +48,7 @@ def take(x, index):
 
 
 def loss_of(p, config, images, keep, masked, restore):
-    """Patches are masked before they are embedded, and predicted where masked only, as in ours."""
+    """As in ours patches are masked before they are embedded, and only masked places go through the last MLP and are predicted."""
     batch, height, width, channels = images.shape
     rows, columns = config["patchSize"]
     patches = images.reshape(batch, height // rows, rows, width // columns, columns, channels)
@@ -62,9 +64,10 @@ def loss_of(p, config, images, keep, masked, restore):
     x = F.linear(x, p["decoder_embed.weight"], p["decoder_embed.bias"])
     tokens = torch.cat([x[:, 1:], p["mask_token"].expand(batch, masked.shape[1], -1)], 1)
     x = torch.cat([x[:, :1], take(tokens, restore)], 1) + p["decoder_pos_embed"]
-    for i in range(config["decoderDepth"]):
-        x = block(p, f"decoder_blocks.{i}", x, config["decoderHeads"], config["epsilon"])
-    x = take(x, masked + 1)
+    last = config["decoderDepth"] - 1
+    for i in range(last + 1):
+        wanted = masked + 1 if i == last else None
+        x = block(p, f"decoder_blocks.{i}", x, config["decoderHeads"], config["epsilon"], wanted)
     x = F.layer_norm(x, (config["decoderWidth"],), p["decoder_norm.weight"], p["decoder_norm.bias"], config["epsilon"])
     prediction = F.linear(x, p["decoder_pred.weight"], p["decoder_pred.bias"])
     target = take(patches, masked)

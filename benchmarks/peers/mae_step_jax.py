@@ -34,7 +34,7 @@ def layer_norm(x, weight, bias, epsilon):
     return (x - mean) * jax.lax.rsqrt(variance + epsilon) * weight + bias
 
 
-def block(p, prefix, x, heads, epsilon):
+def block(p, prefix, x, heads, epsilon, wanted=None):
     batch, tokens, width = x.shape
     get = lambda name: p[f"{prefix}.{name}"]
     linear = lambda y, name: y @ get(f"{name}.weight").T + get(f"{name}.bias")
@@ -42,6 +42,8 @@ def block(p, prefix, x, heads, epsilon):
     q, k, v = jnp.moveaxis(y.reshape(batch, tokens, 3, heads, width // heads), 2, 0)
     y = jax.nn.dot_product_attention(q, k, v).reshape(batch, tokens, width)
     x = x + linear(y, "attn.proj")
+    if wanted is not None:
+        x = take(x, wanted)
     y = linear(layer_norm(x, get("norm2.weight"), get("norm2.bias"), epsilon), "mlp.fc1")
     return x + linear(jax.nn.gelu(y, approximate=False), "mlp.fc2")
 
@@ -68,9 +70,11 @@ def loss_of(trained, frozen, config, images, keep, masked, restore):
     empty = jnp.broadcast_to(p["mask_token"], (batch, masked.shape[1], x.shape[2]))
     tokens = take(jnp.concatenate([x[:, 1:], empty], 1), restore)
     x = jnp.concatenate([x[:, :1], tokens], 1) + p["decoder_pos_embed"]
-    for i in range(config["decoderDepth"]):
-        x = block(p, f"decoder_blocks.{i}", x, config["decoderHeads"], config["epsilon"])
-    x = layer_norm(take(x, masked + 1), p["decoder_norm.weight"], p["decoder_norm.bias"], config["epsilon"])
+    last = config["decoderDepth"] - 1
+    for i in range(last + 1):
+        wanted = masked + 1 if i == last else None
+        x = block(p, f"decoder_blocks.{i}", x, config["decoderHeads"], config["epsilon"], wanted)
+    x = layer_norm(x, p["decoder_norm.weight"], p["decoder_norm.bias"], config["epsilon"])
     prediction = x @ p["decoder_pred.weight"].T + p["decoder_pred.bias"]
     target = take(patches, masked)
     mean, variance = target.mean(-1, keepdims=True), target.var(-1, keepdims=True, ddof=1)

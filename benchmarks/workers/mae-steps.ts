@@ -68,7 +68,8 @@ export function operations({ batch, config }: MaeStep): number {
     linear(batch * kept, pixels, width!, 2) +
     blocks(depth!, kept + 1, width!) +
     linear(batch * (kept + 1), width!, decoderWidth!) +
-    blocks(decoderDepth!, tokens + 1, decoderWidth!) +
+    blocks(decoderDepth!, tokens + 1, decoderWidth!) -
+    linear(batch * (kept + 1), decoderWidth!, 8 * decoderWidth!) + // the last MLP sees masked places only
     linear(batch * (tokens - kept), decoderWidth!, pixels)
   );
 }

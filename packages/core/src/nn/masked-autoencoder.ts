@@ -153,7 +153,8 @@ export function decodeMasked(
   mask: Mask,
 ): tf.Tensor3D {
   const afterClass = mask.masked.map((place) => place + 1);
-  return predictPatches(params, options, takeRows(decodeTokens(params, options, latent, mask), afterClass));
+  const wanted = (tokens: tf.Tensor) => takeRows(tokens, afterClass);
+  return predictPatches(params, options, decodeTokens(params, options, latent, mask, wanted));
 }
 
 function decodeTokens(
@@ -161,9 +162,10 @@ function decodeTokens(
   { decoderHeads: heads, epsilon, activation }: DecoderOptions,
   latent: tf.Tensor,
   mask: Mask,
+  wanted?: TransformerOptions["wanted"],
 ): tf.Tensor {
   const input = decoderInput(params, latent, mask);
-  return applyTransformer(params.decoder_blocks, input, { heads, epsilon, activation });
+  return applyTransformer(params.decoder_blocks, input, { heads, epsilon, activation, wanted });
 }
 
 /** The decoder's last norm and projection: [B, K, decoder D] -> [B, K, P] */

@@ -3,6 +3,7 @@ import { expect, it } from "vitest";
 import { onEveryEngine } from "../../../testing/src/engines.js";
 import { expectClose } from "../../test/support.js";
 import { linear } from "../ops/linear.js";
+import { takeRows } from "../ops/take-rows.js";
 import { createRandom } from "../random.js";
 import { gradientCheck } from "../testing/gradient-check.js";
 import { countParameters, flatten } from "../tree.js";
@@ -83,6 +84,21 @@ await onEveryEngine("transformer", () => {
     expect(seen.length).toBe(3);
     expectClose(seen[2]!, y, 1e-7);
     expectClose(applyBlock(blocks[1]!, seen[0]!, options), seen[1]!, 1e-6);
+  });
+
+  it("gives the tokens that are wanted, and the gradients of all, as if it had made the others too", () => {
+    const blocks = initTransformer(createRandom(3), 2, { width: 8, hidden: 16 });
+    const x = normal(2, 5, 8);
+    const wanted = (tokens: tf.Tensor) => takeRows(tokens, Int32Array.of(4, 1, 0, 3));
+    const variables = blocks.flatMap((block) => [...flatten(block).values()]);
+    const [some, all] = [
+      () => applyTransformer(blocks, x, { ...options, wanted }),
+      () => wanted(applyTransformer(blocks, x, options)),
+    ].map((run) => tf.variableGrads(() => tf.sum(tf.square(run())).asScalar(), variables));
+    expectClose(some!.value, all!.value, 1e-6);
+    for (const [name, gradient] of Object.entries(all!.grads))
+      expectClose(some!.grads[name]!, gradient, 1e-4);
+    expectClose(applyTransformer([], x, { ...options, wanted }), wanted(x), 0);
   });
 
   it("biases queries and values only, where a method asks for that", () => {

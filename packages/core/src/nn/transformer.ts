@@ -39,6 +39,8 @@ export interface BlockOptions {
   readonly activation?: Activation;
   readonly bias?: tf.Tensor;
   readonly mask?: tf.Tensor;
+  /** Picks the tokens whose output is wanted, [B, N, D] -> [B, K, D]: no others go through the MLP, that of the last block. */
+  readonly wanted?: (tokens: tf.Tensor) => tf.Tensor;
 }
 
 /**
@@ -73,11 +75,11 @@ export function initBlock(
   };
 }
 
-/** x + attn(norm x), then x + mlp(norm x): [B, N, D] -> [B, N, D]. `scales`: drop path of the two branches, [2][B]. */
+/** x + attn(norm x), then x + mlp(norm x): [B, N, D] -> [B, N or K, D]. `scales`: drop path of the two branches, [2][B]. */
 export function applyBlock(
   params: BlockParams,
   x: tf.Tensor,
-  { heads, epsilon, activation, bias, mask }: BlockOptions,
+  { heads, epsilon, activation, bias, mask, wanted = (all) => all }: BlockOptions,
   scales?: readonly [Float32Array, Float32Array],
 ): tf.Tensor {
   const attended = branch(x, params.ls1?.gamma, scales?.[0], (residual) =>
@@ -89,8 +91,9 @@ export function applyBlock(
       residual,
     }),
   );
-  return branch(attended, params.ls2?.gamma, scales?.[1], (residual) =>
-    applyMlp(params.mlp, attended, { norm: { ...params.norm2, epsilon }, activation, residual }),
+  const rest = wanted(attended);
+  return branch(rest, params.ls2?.gamma, scales?.[1], (residual) =>
+    applyMlp(params.mlp, rest, { norm: { ...params.norm2, epsilon }, activation, residual }),
   );
 }
 
@@ -112,15 +115,17 @@ export function initTransformer(random: Random, depth: number, block: BlockInit)
   return Array.from({ length: depth }, () => initBlock(random, block));
 }
 
-/** All blocks in order: [B, N, D] -> [B, N, D] */
+/** All blocks in order: [B, N, D] -> [B, N or K, D] */
 export function applyTransformer(
   blocks: readonly BlockParams[],
   x: tf.Tensor,
   options: TransformerOptions,
 ): tf.Tensor {
-  const { dropPath, onBlock } = options;
+  const { dropPath, onBlock, wanted, ...shared } = options;
+  if (blocks.length === 0) return wanted?.(x) ?? x;
   return blocks.reduce((tokens, block, index) => {
-    const next = applyBlock(block, tokens, options, dropPath && scalesOf(dropPath, index));
+    const own = index === blocks.length - 1 ? { ...shared, wanted } : shared;
+    const next = applyBlock(block, tokens, own, dropPath && scalesOf(dropPath, index));
     onBlock?.(index, next);
     return next;
   }, x);

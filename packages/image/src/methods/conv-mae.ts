@@ -42,6 +42,7 @@ import {
   randomMask,
   restoreRows,
   sinCos2d,
+  type TransformerOptions,
   takeRows,
 } from "@unmask/core";
 import { z } from "zod";
@@ -225,16 +226,24 @@ function decodeMasked(
   latent: tf.Tensor3D,
   mask: Mask,
 ): tf.Tensor3D {
-  return predict(params, config, takeRows(decoded(params, config, latent, mask), mask.masked));
+  const wanted = (tokens: tf.Tensor) => takeRows(tokens, mask.masked);
+  return predict(params, config, decoded(params, config, latent, mask, wanted));
 }
 
-function decoded(params: ConvMaeDecoderParams, config: ConvMaeConfig, latent: tf.Tensor3D, mask: Mask) {
+function decoded(
+  params: ConvMaeDecoderParams,
+  config: ConvMaeConfig,
+  latent: tf.Tensor3D,
+  mask: Mask,
+  wanted?: TransformerOptions["wanted"],
+) {
   const { decoderHeads: heads, epsilon, activation } = config;
   const all = restoreRows(applyLinear(params.decoder_embed, latent), params.mask_token, mask); // [B, N, decoder D]
   return applyTransformer(params.decoder_blocks, tf.add(all, params.decoder_pos_embed), {
     heads,
     epsilon,
     activation,
+    wanted,
   });
 }
 

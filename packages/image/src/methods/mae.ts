@@ -5,7 +5,8 @@
  *   loss = 1/|M| sum_{i in M} mean_j (prediction_ij - target_ij)^2,   M: the masked patches of the batch
  *
  * The encoder sees the visible patches only; a small decoder sees its output and one mask token at every hidden place.
- * Departures that change no number: masked patches are never embedded, and only masked places are predicted in the loss.
+ * Departures that change no number: masked patches are never embedded, and in the loss only masked places go through the
+ * decoder's last MLP and are predicted.
  * Parameter names, shapes and initial distributions are those of the reference implementation; the position tables
  * are frozen sine-cosine tables, column first. Non-square images and any number of channels are additions.
  */

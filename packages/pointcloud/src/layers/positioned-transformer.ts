@@ -60,7 +60,7 @@ export function applyPositionedTransformer(
   blocks: readonly BlockParams[],
   x: tf.Tensor,
   positions: tf.Tensor,
-  { dropPath, onBlock, ...options }: TransformerOptions,
+  { dropPath, onBlock, ...options }: Omit<TransformerOptions, "wanted">,
 ): tf.Tensor3D {
   let tokens = x;
   blocks.forEach((block, index) => {
