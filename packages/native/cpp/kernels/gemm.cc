@@ -125,13 +125,13 @@ struct Tile {
 enum class Form { rows, columns, summed };
 
 // The epilogue of W elements, `left` of which exist, `offset` floats from the tile's corner.
-UNMASK_INLINE vf finished(vf x, const Tile& t, int v, int64_t offset, int64_t left) {
+UNMASK_INLINE vf finished(vf x, const Tile& t, Activation activation, int v, int64_t offset, int64_t left) {
   const Epilogue& e = *t.epilogue;
   const int64_t place = t.row * t.c_row + t.column + offset;
   x = x * e.alpha;
   if (e.bias) x += load_up_to(e.bias + t.column + v * W, left);
-  if (e.activation != Activation::none) {
-    const Activated f = activate(x, e.activation, e.leak, e.slope != nullptr);
+  if (activation != Activation::none) {
+    const Activated f = activate(x, activation, e.leak, e.slope != nullptr);
     x = f.value;
     if (e.slope) store_up_to(e.slope + place, f.slope, left);
   }
@@ -140,7 +140,31 @@ UNMASK_INLINE vf finished(vf x, const Tile& t, int v, int64_t offset, int64_t le
   return x;
 }
 
-// Whole tiles without an activation stay in registers; the loops of the others are not unrolled.
+// Tiles with an activation, and those at the edge of C: long code, of which there is one for all heights.
+template <int V>
+__attribute__((noinline)) void finish_in_memory(const vf (*sum)[V], int rows, const Tile& t) {
+  const Epilogue& e = *t.epilogue;
+  const bool plain = !t.last || e.plain();
+  const auto vectors = [&](Activation activation, auto left) UNMASK_LAMBDA {
+#pragma GCC unroll 1
+    for (int r = 0; r < rows; r++)
+      for (int v = 0; v < V && left(v) > 0; v++) {
+        const int64_t offset = r * t.c_row + v * W;
+        vf x = sum[r][v];
+        if (t.accumulate) x += load_up_to(t.c + offset, left(v));
+        store_up_to(t.c + offset, plain ? x : finished(x, t, activation, v, offset, left(v)), left(v));
+      }
+  };
+  const auto all = [](int) UNMASK_LAMBDA -> int64_t { return W; };
+  if (t.width < V * W)
+    vectors(e.activation, [&](int v) UNMASK_LAMBDA { return least(t.width - v * W, W); });
+  else if (e.activation == Activation::gelu)  // known beforehand where most time goes into it
+    vectors(Activation::gelu, all);
+  else
+    vectors(e.activation, all);
+}
+
+// Whole tiles without an activation stay in registers.
 template <int R, int V>
 UNMASK_INLINE void finish(vf (&sum)[R][V], const Tile& t) {
   const Epilogue& e = *t.epilogue;
@@ -165,18 +189,9 @@ UNMASK_INLINE void finish(vf (&sum)[R][V], const Tile& t) {
     unrolled<R, V>([&](auto r, auto v) UNMASK_LAMBDA { store(t.c + r * t.c_row + v * W, sum[r][v]); });
     return;
   }
-  vf rest[R][V];
-  unrolled<R, V>([&](auto r, auto v) UNMASK_LAMBDA { rest[r][v] = sum[r][v]; });
-#pragma GCC unroll 1
-  for (int r = 0; r < R; r++)
-#pragma GCC unroll 1
-    for (int v = 0; v < V; v++) {
-      const int64_t left = least(t.width - v * W, W), offset = r * t.c_row + v * W;
-      if (left <= 0) break;
-      vf x = rest[r][v];
-      if (t.accumulate) x += load_up_to(t.c + offset, left);
-      store_up_to(t.c + offset, plain ? x : finished(x, t, v, offset, left), left);
-    }
+  vf in_memory[R][V];
+  unrolled<R, V>([&](auto r, auto v) UNMASK_LAMBDA { in_memory[r][v] = sum[r][v]; });
+  finish_in_memory<V>(in_memory, R, t);
 }
 
 // Fetches what the epilogue will touch of one row.
