@@ -42,10 +42,10 @@ export type ConfigInput<M extends Method> = Partial<z.input<M["schema"]>> & {
 // biome-ignore lint/suspicious/noExplicitAny: the config is taken from the schema
 type Any = any;
 
-/** The model type of a method: its config is what the schema gives. */
+/** The model type of a method: its config is what the schema gives, its parameters are what `init` makes. */
 export type ModelOf<M extends Method> =
-  M extends Method<Any, infer S, infer B, infer P, infer R>
-    ? Model<z.output<M["schema"]> & object, S, B, P, R>
+  M extends Method<Any, infer S, infer B, Any, infer R>
+    ? Model<z.output<M["schema"]> & object, S, B, ReturnType<M["init"]>, R>
     : never;
 
 export interface CreateOptions {

@@ -12,14 +12,7 @@
  * the first view's blur, a tenth of it the second's.
  */
 import * as tf from "@tensorflow/tfjs";
-import {
-  cosine,
-  type EncodeOptions,
-  frozenCopy,
-  type Random,
-  type UpdateProgress,
-  updateEma,
-} from "@unmask/core";
+import { cosine, frozenCopy, type Random, type UpdateProgress, updateEma } from "@unmask/core";
 import { z } from "zod";
 import { type RecipeConfig, recipeShape, recipeView } from "../augment/recipe.js";
 import {
@@ -114,13 +107,6 @@ function afterUpdate(params: ByolParams, { momentum }: ByolConfig, { step, steps
   updateEma(params.target, params, decay, { buffers: "leave" });
 }
 
-const encode = (
-  params: ByolParams,
-  config: ByolConfig,
-  samples: readonly ImageSample[],
-  options?: EncodeOptions,
-) => encodeBackbone(params, config, samples, options);
-
 export const byol = {
   id: "byol",
   modality: "image",
@@ -135,5 +121,5 @@ export const byol = {
   prepare,
   loss,
   afterUpdate,
-  encode,
+  encode: encodeBackbone,
 } satisfies ImageMethod<ByolConfig, ByolBatch, ByolParams>;

@@ -21,7 +21,6 @@ import {
   type Arrangement,
   applyLinear,
   type Dataset,
-  type EncodeOptions,
   extractFeatures,
   initLinear,
   kMeans,
@@ -175,13 +174,6 @@ function loss(params: GSimclrParams, config: GSimclrConfig, { views }: GSimclrBa
   return { total: ntXent(first, second, { temperature: config.temperature }) };
 }
 
-const encode = (
-  params: GSimclrParams,
-  config: GSimclrConfig,
-  samples: readonly ImageSample[],
-  options?: EncodeOptions,
-) => encodeBackbone(params, config, samples, options);
-
 export const gSimclr = {
   id: "g-simclr",
   modality: "image",
@@ -196,5 +188,5 @@ export const gSimclr = {
   prepare,
   arrange,
   loss,
-  encode,
+  encode: encodeBackbone,
 } satisfies ImageMethod<GSimclrConfig, GSimclrBatch, GSimclrParams>;

@@ -16,7 +16,6 @@ import * as tf from "@tensorflow/tfjs";
 import {
   buffer,
   crossEntropy,
-  type EncodeOptions,
   frozenCopy,
   l2Normalise,
   type MlpParams,
@@ -126,13 +125,6 @@ function afterUpdate(params: MocoParams, { momentum }: MocoConfig): void {
   updateEma(params.momentum, params, momentum, { buffers: "leave" });
 }
 
-const encode = (
-  params: MocoParams,
-  config: MocoConfig,
-  samples: readonly ImageSample[],
-  options?: EncodeOptions,
-) => encodeBackbone(params, config, samples, options);
-
 export const moco = {
   id: "moco",
   modality: "image",
@@ -146,5 +138,5 @@ export const moco = {
   prepare,
   loss,
   afterUpdate,
-  encode,
+  encode: encodeBackbone,
 } satisfies ImageMethod<MocoConfig, MocoBatch, MocoParams>;

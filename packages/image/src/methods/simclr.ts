@@ -11,7 +11,7 @@
  * 0.1-2 pixels at any size. Batch norms see both views of all pictures at once, as the reference does.
  */
 import * as tf from "@tensorflow/tfjs";
-import { type EncodeOptions, type MlpParams, ntXent, type Random } from "@unmask/core";
+import { type MlpParams, ntXent, type Random } from "@unmask/core";
 import { z } from "zod";
 import { type RecipeConfig, recipeShape, recipeView } from "../augment/recipe.js";
 import {
@@ -76,13 +76,6 @@ function loss(params: SimclrParams, config: SimclrConfig, { views }: SimclrBatch
   return { total: ntXent(first, second, { temperature: config.temperature }) };
 }
 
-const encode = (
-  params: SimclrParams,
-  config: SimclrConfig,
-  samples: readonly ImageSample[],
-  options?: EncodeOptions,
-) => encodeBackbone(params, config, samples, options);
-
 export const simclr = {
   id: "simclr",
   modality: "image",
@@ -95,5 +88,5 @@ export const simclr = {
   init,
   prepare,
   loss,
-  encode,
+  encode: encodeBackbone,
 } satisfies ImageMethod<SimclrConfig, SimclrBatch, SimclrParams>;

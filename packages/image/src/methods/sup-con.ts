@@ -12,7 +12,7 @@
  * view is blurred by default.
  */
 import * as tf from "@tensorflow/tfjs";
-import { type EncodeOptions, expect, type MlpParams, type Random, supervisedContrastive } from "@unmask/core";
+import { expect, type MlpParams, type Random, supervisedContrastive } from "@unmask/core";
 import { z } from "zod";
 import { type RecipeConfig, recipeShape, recipeView } from "../augment/recipe.js";
 import {
@@ -83,13 +83,6 @@ function loss(params: SupConParams, config: SupConConfig, { views, labels }: Sup
   return { total: supervisedContrastive(features, { labels, temperature: config.temperature }) };
 }
 
-const encode = (
-  params: SupConParams,
-  config: SupConConfig,
-  samples: readonly ImageSample[],
-  options?: EncodeOptions,
-) => encodeBackbone(params, config, samples, options);
-
 export const supCon = {
   id: "sup-con",
   modality: "image",
@@ -101,5 +94,5 @@ export const supCon = {
   init,
   prepare,
   loss,
-  encode,
+  encode: encodeBackbone,
 } satisfies ImageMethod<SupConConfig, SupConBatch, SupConParams>;

@@ -16,7 +16,6 @@
 import * as tf from "@tensorflow/tfjs";
 import {
   applyLinear,
-  type EncodeOptions,
   initLinear,
   type LinearParams,
   l2Normalise,
@@ -192,13 +191,6 @@ function normalisePrototypes({ prototypes: { weight } }: SwavParams): void {
   tf.tidy(() => weight.assign(l2Normalise(weight)));
 }
 
-const encode = (
-  params: SwavParams,
-  config: SwavConfig,
-  samples: readonly ImageSample[],
-  options?: EncodeOptions,
-) => encodeBackbone(params, config, samples, options);
-
 export const swav = {
   id: "swav",
   modality: "image",
@@ -212,5 +204,5 @@ export const swav = {
   prepare,
   loss,
   afterUpdate: normalisePrototypes,
-  encode,
+  encode: encodeBackbone,
 } satisfies ImageMethod<SwavConfig, SwavBatch, SwavParams>;
