@@ -14,19 +14,12 @@
  */
 import * as tf from "@tensorflow/tfjs";
 import {
-  applyLayerNorm,
   applyLinear,
-  applyTransformer,
-  type BlockParams,
   constant,
   type EncodeOptions,
   expect,
-  hiddenWidth,
   infoNce,
-  initLayerNorm,
   initLinear,
-  initTransformer,
-  type LayerNormParams,
   type LinearParams,
   l2Normalise,
   type Mask,
@@ -35,7 +28,6 @@ import {
   maskedFlags,
   maskFromFlags,
   mse,
-  type PatchEmbedParams,
   patchGrid,
   patchify,
   type Random,
@@ -49,45 +41,32 @@ import {
 import { z } from "zod";
 import { expectCaptioned } from "../captioned.js";
 import {
-  type ClipDecoderConfig,
+  type ClipAutoencoderConfig,
   type ClipDecoderParams,
+  type ClipEncoderParams,
+  clipAutoencoderShape,
+  clipAutoencoderSizes,
   clipReconstruction,
   decodeClip,
+  encodeClipTokens,
   initClipDecoder,
-  initCubeEmbed,
-} from "../clip-decoder.js";
-import { type ClipColours, clipTensor, colourShape, cubeTarget, embedPlaced } from "../clips.js";
+  initClipEncoder,
+} from "../clip-autoencoder.js";
+import { clipTensor, cubeTarget, embedPlaced } from "../clips.js";
 import { count, ratio } from "../config.js";
 import type { MultimodalReconstruction } from "../part-pictures.js";
 import type { AlignedSample } from "../sample.js";
 
-export interface CaptionGuidedConfig extends ClipDecoderConfig, ClipColours {
-  readonly depth: number;
-  readonly heads: number;
+export interface CaptionGuidedConfig extends ClipAutoencoderConfig {
   readonly masking: "caption" | "caption-least" | "random" | "tube" | "motion";
   readonly maskRatio: number;
-  readonly normaliseTarget: boolean;
   readonly textWidth: number;
   readonly contrastWeight: number;
   readonly temperature: number;
 }
 
-const triple = z.tuple([count, count, count]).readonly();
-
 const schema = z.strictObject({
-  video: z
-    .strictObject({ size: triple, patch: triple })
-    .default({ size: [16, 224, 224], patch: [2, 16, 16] })
-    .describe("clip of [frames, height, width] in colour, and one token of it"),
-  ...colourShape,
-  width: count.default(768).describe("width of the encoder's tokens"),
-  depth: count.default(12).describe("encoder blocks"),
-  heads: count.default(12).describe("encoder attention heads"),
-  decoderWidth: count.default(384).describe("width of the decoder's tokens"),
-  decoderDepth: count.default(4).describe("decoder blocks"),
-  decoderHeads: count.default(6).describe("decoder attention heads"),
-  mlpRatio: z.number().positive().default(4).describe("hidden width of the MLPs over the width"),
-  epsilon: z.number().positive().default(1e-6).describe("epsilon of the layer norms"),
+  ...clipAutoencoderShape,
   masking: z
     .enum(["caption", "caption-least", "random", "tube", "motion"])
     .default("caption")
@@ -95,26 +74,13 @@ const schema = z.strictObject({
       "what is hidden: what fits the caption most or least, any cubes, the same places in all frames, what moves",
     ),
   maskRatio: ratio("share of each time slot's cubes hidden").default(0.6),
-  normaliseTarget: z
-    .boolean()
-    .default(true)
-    .describe("cubes with mean and deviation of each channel taken out"),
   textWidth: count.default(256).describe("width of the guide's vectors"),
   contrastWeight: z.number().min(0).default(1).describe("weight of the contrast with captions"),
   temperature: z.number().positive().default(0.07).describe("temperature of the contrast"),
 }) satisfies z.ZodType<CaptionGuidedConfig>;
 
-const presets = {
-  tiny: { width: 96, depth: 4, heads: 4, decoderWidth: 64, decoderDepth: 2, decoderHeads: 4 },
-  base: {},
-} satisfies Record<string, Partial<CaptionGuidedConfig>>;
-
 export interface CaptionGuidedParams extends ClipDecoderParams {
-  readonly encoder: {
-    readonly patch_embed: PatchEmbedParams;
-    readonly blocks: readonly BlockParams[];
-    readonly norm: LayerNormParams;
-  };
+  readonly encoder: ClipEncoderParams;
   readonly projector: LinearParams;
 }
 
@@ -127,16 +93,10 @@ export interface CaptionGuidedBatch {
 }
 
 function init(config: CaptionGuidedConfig, random: Random): CaptionGuidedParams {
-  const { video, width, depth, mlpRatio, textWidth } = config;
-  const hidden = hiddenWidth(width, mlpRatio);
   return {
-    encoder: {
-      patch_embed: initCubeEmbed(random, video.patch, width),
-      blocks: initTransformer(random, depth, { width, hidden, qkvBias: "query-value" }),
-      norm: initLayerNorm(width),
-    },
+    encoder: initClipEncoder(random, config),
     ...initClipDecoder(random, config),
-    projector: initLinear(random, width, textWidth),
+    projector: initLinear(random, config.width, config.textWidth),
   };
 }
 
@@ -262,17 +222,9 @@ function loss(
 
 function predict(params: CaptionGuidedParams, config: CaptionGuidedConfig, video: tf.Tensor5D, mask: Mask) {
   const cubes = patchify(video, config.video.patch); // [B, N, P]
-  const latent = encodeTokens(params, config, embedPlaced(params.encoder.patch_embed, cubes, mask)); // [B, K, D]
+  const seen = embedPlaced(params.encoder.patch_embed, cubes, mask);
+  const latent = encodeClipTokens(params.encoder, config, seen); // [B, K, D]
   return { prediction: decodeClip(params, config, latent, mask), latent, cubes };
-}
-
-function encodeTokens(
-  { encoder }: CaptionGuidedParams,
-  { heads, epsilon }: CaptionGuidedConfig,
-  tokens: tf.Tensor,
-): tf.Tensor3D {
-  const encoded = applyTransformer(encoder.blocks, tokens, { heads, epsilon });
-  return applyLayerNorm(encoder.norm, encoded, epsilon) as tf.Tensor3D;
 }
 
 /** Of whole clips: the mean of the tokens [B, D], or the tokens [B, N, D]. */
@@ -287,7 +239,7 @@ function encode(
     `caption-guided-mae: has no class token; use pool "mean" or "tokens", not "${pool}"`,
   );
   const cubes = patchify(clipTensor(config, config.video.size, samples), config.video.patch);
-  const tokens = encodeTokens(params, config, embedPlaced(params.encoder.patch_embed, cubes));
+  const tokens = encodeClipTokens(params.encoder, config, embedPlaced(params.encoder.patch_embed, cubes));
   return pool === "tokens" ? tokens : tf.mean(tokens, 1);
 }
 
@@ -306,7 +258,7 @@ export const captionGuidedMae = {
     "Masked autoencoder of clips that hides what their captions speak of, as a frozen dual encoder says",
   paper: "Fan et al., Text-Guided Video Masked Autoencoder, ECCV 2024, arXiv 2408.00759",
   schema,
-  presets,
+  presets: clipAutoencoderSizes,
   teachers: { guide: "a dual-encoder of clips of the same size, trained on captions" },
   init,
   prepare,

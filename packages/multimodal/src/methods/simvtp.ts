@@ -13,26 +13,18 @@
  */
 import * as tf from "@tensorflow/tfjs";
 import {
-  applyLayerNorm,
   applyLinear,
-  applyTransformer,
-  type BlockParams,
   constant,
   crossEntropy,
   type EncodeOptions,
   expect,
   gatherAny,
-  hiddenWidth,
   infoNce,
-  initLayerNorm,
   initLinear,
-  initTransformer,
-  type LayerNormParams,
   type LinearParams,
   type Mask,
   type Method,
   mse,
-  type PatchEmbedParams,
   patchGrid,
   patchify,
   type Random,
@@ -43,15 +35,19 @@ import {
 import { z } from "zod";
 import { captionsOf, expectCaptioned, withTextAsPart } from "../captioned.js";
 import {
-  type ClipDecoderConfig,
+  type ClipAutoencoderConfig,
   type ClipDecoderParams,
+  type ClipEncoderParams,
+  clipAutoencoderShape,
+  clipAutoencoderSizes,
   clipReconstruction,
   decodeClip,
+  encodeClipTokens,
   initClipDecoder,
-  initCubeEmbed,
-} from "../clip-decoder.js";
-import { clipTensor, colourShape, cubeTarget, embedPlaced } from "../clips.js";
-import { count, ratio } from "../config.js";
+  initClipEncoder,
+} from "../clip-autoencoder.js";
+import { clipTensor, cubeTarget, embedPlaced } from "../clips.js";
+import { ratio } from "../config.js";
 import { encodeByPresence } from "../encode-by-presence.js";
 import type { MultimodalReconstruction } from "../part-pictures.js";
 import type { AlignedSample } from "../sample.js";
@@ -69,55 +65,23 @@ import {
   type WordEmbeddings,
 } from "../text/words.js";
 
-export interface SimvtpConfig extends TextConfig, ClipDecoderConfig {
-  readonly mean: readonly number[];
-  readonly std: readonly number[];
-  readonly depth: number;
-  readonly heads: number;
+export interface SimvtpConfig extends TextConfig, ClipAutoencoderConfig {
   readonly videoMaskRatio: number;
   readonly wordMaskRatio: number;
-  readonly normaliseTarget: boolean;
   readonly temperature: number;
 }
 
-const triple = z.tuple([count, count, count]).readonly();
-
 const schema = z.strictObject({
   vocabulary: vocabularySchema,
-  video: z
-    .strictObject({ size: triple, patch: triple })
-    .default({ size: [16, 224, 224], patch: [2, 16, 16] })
-    .describe("clip of [frames, height, width] in colour, and one token of it"),
-  ...colourShape,
   ...textLengths,
-  width: count.default(768).describe("width of the encoder's tokens"),
-  depth: count.default(12).describe("encoder blocks"),
-  heads: count.default(12).describe("encoder attention heads"),
-  decoderWidth: count.default(384).describe("width of the decoder's tokens"),
-  decoderDepth: count.default(4).describe("decoder blocks"),
-  decoderHeads: count.default(6).describe("decoder attention heads"),
-  mlpRatio: z.number().positive().default(4).describe("hidden width of the MLPs over the width"),
-  epsilon: z.number().positive().default(1e-6).describe("epsilon of the layer norms"),
+  ...clipAutoencoderShape,
   videoMaskRatio: ratio("share of the places of a clip hidden, in all frames").default(0.9),
   wordMaskRatio: ratio("chance of each word to be hidden").default(0.75),
-  normaliseTarget: z
-    .boolean()
-    .default(true)
-    .describe("cubes with mean and deviation of each channel taken out"),
   temperature: z.number().positive().default(0.05).describe("tau of the contrast"),
 }) satisfies z.ZodType<SimvtpConfig>;
 
-const presets = {
-  tiny: { width: 96, depth: 4, heads: 4, decoderWidth: 64, decoderDepth: 2, decoderHeads: 4 },
-  base: {},
-} satisfies Record<string, Partial<SimvtpConfig>>;
-
 export interface SimvtpParams extends ClipDecoderParams {
-  readonly encoder: {
-    readonly patch_embed: PatchEmbedParams;
-    readonly blocks: readonly BlockParams[];
-    readonly norm: LayerNormParams;
-  };
+  readonly encoder: ClipEncoderParams;
   readonly text_embeddings: WordEmbeddings;
   /** To the vocabulary. */
   readonly text_cls: LinearParams;
@@ -135,14 +99,9 @@ export interface SimvtpBatch {
 }
 
 function init(config: SimvtpConfig, random: Random): SimvtpParams {
-  const { vocabulary, video, width, depth, mlpRatio } = config;
-  const hidden = hiddenWidth(width, mlpRatio);
+  const { vocabulary, width } = config;
   return {
-    encoder: {
-      patch_embed: initCubeEmbed(random, video.patch, width),
-      blocks: initTransformer(random, depth, { width, hidden, qkvBias: "query-value" }),
-      norm: initLayerNorm(width),
-    },
+    encoder: initClipEncoder(random, config),
     text_embeddings: initWordEmbeddings(random, config, width),
     ...initClipDecoder(random, config),
     text_cls: initLinear(random, width, vocabulary.length),
@@ -222,7 +181,7 @@ export function predict(
 /** The one encoder on parts in a row; the last may be a text with padding. [B, sum of tokens, D] */
 function encodeTokens(
   { encoder }: SimvtpParams,
-  { heads, epsilon }: SimvtpConfig,
+  config: SimvtpConfig,
   parts: readonly tf.Tensor[],
   padding?: tf.Tensor4D,
 ): tf.Tensor3D {
@@ -232,8 +191,7 @@ function encodeTokens(
     padding === undefined || before === 0
       ? padding
       : tf.concat([tf.zeros([tokens.shape[0]!, 1, 1, before]), padding], 3);
-  const encoded = applyTransformer(encoder.blocks, tokens, { heads, epsilon, bias });
-  return applyLayerNorm(encoder.norm, encoded, epsilon) as tf.Tensor3D;
+  return encodeClipTokens(encoder, config, tokens, bias);
 }
 
 /** Means of the tokens, nothing hidden: of clip and text together, or of what a sample has. [B, D] */
@@ -277,7 +235,7 @@ export const simvtp = {
     "Clips and their captions in one encoder: hidden cubes and hidden words predicted, pairs contrasted and matched",
   paper: "Ma et al., SimVTP, 2022, arXiv 2212.03490",
   schema,
-  presets,
+  presets: clipAutoencoderSizes,
   init,
   prepare,
   loss,
