@@ -2,13 +2,16 @@ export { applyBufferUpdates, pendingBuffer, updateBuffer } from "./buffers.js";
 export * from "./engine/index.js";
 export * from "./errors.js";
 export * from "./evaluate/index.js";
+export * from "./io/hugging-face.js";
 export { parseIdx } from "./io/idx.js";
 export { encodeNpy, encodeNpz, parseNpy, parseNpz } from "./io/npy.js";
 export { type NumpyValue, parseNumpyPickle, parseSparseNpz, type SparseRows } from "./io/numpy-pickle.js";
 export {
   type DType,
+  joinRows,
   type RawTensor,
   rawTensor,
+  splitRows,
   type TensorData,
   type TensorInfo,
   toFloat32,

@@ -4,8 +4,10 @@ import { FormatError, UnmaskError } from "../errors.js";
 import {
   type DType,
   gatherStrided,
+  joinRows,
   type RawTensor,
   rawTensor,
+  splitRows,
   toFloat32,
   toInt32,
   typedView,
@@ -125,4 +127,30 @@ it("gatherStrided picks the elements that index arithmetic names", () => {
       expect([...gatherStrided(bytes, size, shape, strides, offset)]).toEqual(wanted);
     }),
   );
+});
+
+describe("joinRows", () => {
+  it("puts rows below each other, which splitRows takes apart again", () => {
+    const parts = [0, 1, 2].map((at) =>
+      rawTensor(
+        Float32Array.from({ length: 6 }, (_, i) => 10 * at + i),
+        [2, 3],
+      ),
+    );
+    const joined = joinRows(parts);
+    expect(joined.shape).toEqual([6, 3]);
+    expect([...toFloat32(joined)]).toEqual(parts.flatMap((part) => [...toFloat32(part)]));
+    expect(splitRows(joined, 3).map((part) => [part.shape, ...toFloat32(part)])).toEqual(
+      parts.map((part) => [part.shape, ...toFloat32(part)]),
+    );
+    expect(joinRows([rawTensor(new Float32Array(2)), rawTensor(new Float32Array(1))]).shape).toEqual([3]);
+  });
+
+  it("refuses rows of another width or dtype", () => {
+    const rows = rawTensor(new Float32Array(6), [2, 3]);
+    expect(() => joinRows([rows, rawTensor(new Float32Array(4), [2, 2])])).toThrow(
+      /F32 \[2,3\], F32 \[2,2\]/,
+    );
+    expect(() => joinRows([rows, rawTensor(new Int32Array(6), [2, 3])])).toThrow(/I32/);
+  });
 });

@@ -3,6 +3,7 @@
  * dtype names are those of safetensors. The machine is taken to be little-endian, as every engine JavaScript runs on is.
  */
 import { expect, FormatError } from "../errors.js";
+import { concatBytes } from "./byte-source.js";
 
 /** Bytes per element, in the order by which safetensors ranks dtypes (increasing alignment). */
 const DTYPE_BYTES = {
@@ -104,6 +105,28 @@ export function checkRawTensor(raw: RawTensor, what: string): void {
     () =>
       `${what}: ${raw.dtype} of shape [${raw.shape.join(", ")}] takes ${wanted} bytes, got ${raw.bytes.byteLength}; give one element for each position`,
   );
+}
+
+/** Rows of tensors of one dtype and width, one below the other, in memory of their own. */
+export function joinRows(parts: readonly RawTensor[]): RawTensor {
+  const [first] = parts as [RawTensor, ...RawTensor[]];
+  const [, ...width] = first.shape;
+  expect(
+    parts.every(({ dtype, shape: [, ...own] }) => dtype === first.dtype && own.join() === width.join()),
+    () => `joinRows: got ${parts.map(({ dtype, shape }) => `${dtype} [${shape}]`).join(", ")}`,
+  );
+  const rows = parts.reduce((sum, { shape }) => sum + shape[0]!, 0);
+  return { dtype: first.dtype, shape: [rows, ...width], bytes: concatBytes(parts.map(({ bytes }) => bytes)) };
+}
+
+/** The inverse for `count` parts of as many rows each, as views. */
+export function splitRows({ dtype, shape: [rows, ...width], bytes }: RawTensor, count: number): RawTensor[] {
+  const step = bytes.length / count;
+  return Array.from({ length: count }, (_, i) => ({
+    dtype,
+    shape: [rows! / count, ...width],
+    bytes: bytes.subarray(i * step, (i + 1) * step),
+  }));
 }
 
 const DTYPE_OF_VIEW = new Map<string, DType>([

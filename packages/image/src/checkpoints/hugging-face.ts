@@ -3,18 +3,23 @@
  * disk, in both directions. Queries, keys and values are three matrices there and one packed matrix here; everything
  * else is a matter of names. transformers 5 names its modules anew but writes the names below.
  */
-import { expect, hiddenWidth, type RawTensor, resolveConfig } from "@unmask/core";
+import {
+  expect,
+  hiddenWidth,
+  huggingFaceActivation,
+  joinRows,
+  parseHuggingFaceConfig,
+  type RawTensor,
+  resolveConfig,
+  splitRows,
+  squareSide,
+  toHuggingFaceActivation,
+  toHuggingFaceClasses,
+} from "@unmask/core";
 import { z } from "zod";
 import { type MaeConfig, mae } from "../methods/mae.js";
 import { type VitConfig, vit } from "../methods/vit.js";
 import type { ImportedModel, StateDict } from "./official.js";
-
-const activations = {
-  gelu: "gelu",
-  gelu_new: "gelu-tanh",
-  gelu_pytorch_tanh: "gelu-tanh",
-  relu: "relu",
-} as const;
 
 const size = z.union([z.int().positive(), z.tuple([z.int().positive(), z.int().positive()])]);
 
@@ -23,7 +28,7 @@ const commonShape = {
   num_hidden_layers: z.int().positive(),
   num_attention_heads: z.int().positive(),
   intermediate_size: z.int().positive(),
-  hidden_act: z.enum(Object.keys(activations) as (keyof typeof activations)[]).default("gelu"),
+  hidden_act: huggingFaceActivation,
   layer_norm_eps: z.number().positive().default(1e-12),
   image_size: size.default(224),
   patch_size: size.default(16),
@@ -60,7 +65,7 @@ const commonConfig = (config: Common) => ({
   heads: config.num_attention_heads,
   mlpRatio: config.intermediate_size / config.hidden_size,
   qkvBias: config.qkv_bias,
-  activation: activations[config.hidden_act],
+  activation: config.hidden_act,
   epsilon: config.layer_norm_eps,
 });
 
@@ -76,7 +81,7 @@ export function huggingFaceKind(config: unknown): "mae" | "vit" {
 
 /** A `ViTMAEForPreTraining` directory. */
 export function importHuggingFaceMae(config: unknown, state: StateDict): ImportedModel<MaeConfig> {
-  const theirs = checked("importHuggingFaceMae", maeSchema, config);
+  const theirs = parseHuggingFaceConfig("importHuggingFaceMae", maeSchema, config);
   return {
     config: resolveConfig(mae, {
       ...commonConfig(theirs),
@@ -93,7 +98,7 @@ export function importHuggingFaceMae(config: unknown, state: StateDict): Importe
 
 /** A `ViTForImageClassification` directory; the class token is read, as there. */
 export function importHuggingFaceVit(config: unknown, state: StateDict): ImportedModel<VitConfig> {
-  const theirs = checked("importHuggingFaceVit", vitSchema, config);
+  const theirs = parseHuggingFaceConfig("importHuggingFaceVit", vitSchema, config);
   const parameters = packState(state);
   const classes = parameters.get("head.weight")?.shape[0];
   return {
@@ -116,14 +121,9 @@ export function exportHuggingFaceState(parameters: StateDict, kind: "mae" | "vit
       continue;
     }
     const [, block, leaf] = packed as unknown as [string, string, string];
-    const rows = raw.shape[0]! / 3;
-    const step = raw.bytes.length / 3;
+    const parts = splitRows(raw, 3);
     for (const [i, part] of ["query", "key", "value"].entries())
-      state.set(`${theirName(block, kind)}.attention.attention.${part}.${leaf}`, {
-        dtype: raw.dtype,
-        shape: [rows, ...raw.shape.slice(1)],
-        bytes: raw.bytes.slice(i * step, (i + 1) * step),
-      });
+      state.set(`${theirName(block, kind)}.attention.attention.${part}.${leaf}`, parts[i]!);
   }
   return state;
 }
@@ -146,7 +146,7 @@ export function exportHuggingFaceMaeConfig(config: MaeConfig): Record<string, un
 /** The config.json of a classifier of ours, as transformers writes it. */
 export function exportHuggingFaceVitConfig(
   config: VitConfig,
-  classes: readonly string[] = Array.from({ length: config.classes }, (_, i) => `LABEL_${i}`),
+  classes?: readonly string[],
 ): Record<string, unknown> {
   expect(
     config.pool === "cls",
@@ -156,31 +156,23 @@ export function exportHuggingFaceVitConfig(
     architectures: ["ViTForImageClassification"],
     model_type: "vit",
     ...theirCommon(config),
-    id2label: Object.fromEntries(classes.map((name, i) => [i, name])),
-    label2id: Object.fromEntries(classes.map((name, i) => [name, i])),
+    ...toHuggingFaceClasses(config.classes, classes),
   };
 }
 
 function theirCommon(config: MaeConfig | VitConfig) {
-  const square = (name: string, [height, width]: readonly [number, number]) => {
-    expect(
-      height === width,
-      `export: transformers' ${name} is square, this model's is ${height}x${width}; export the official layout`,
-    );
-    return height;
-  };
   return {
     hidden_size: config.width,
     num_hidden_layers: config.depth,
     num_attention_heads: config.heads,
     intermediate_size: hiddenWidth(config.width, config.mlpRatio),
-    hidden_act: Object.entries(activations).find(([, ours]) => ours === config.activation)![0],
+    hidden_act: toHuggingFaceActivation(config.activation),
     hidden_dropout_prob: 0,
     attention_probs_dropout_prob: 0,
     initializer_range: 0.02,
     layer_norm_eps: config.epsilon,
-    image_size: square("image_size", config.imageSize),
-    patch_size: square("patch_size", config.patchSize),
+    image_size: squareSide("image_size", config.imageSize),
+    patch_size: squareSide("patch_size", config.patchSize),
     num_channels: config.channels,
     qkv_bias: config.qkvBias,
     dtype: "float32",
@@ -263,32 +255,9 @@ function packState(state: StateDict): Map<string, RawTensor> {
           return found;
         }),
       ];
-      ours.set(`${ourName(`${prefix}.`).replace(/\.$/, "")}.attn.qkv.${leaf}`, {
-        dtype: raw.dtype,
-        shape: [3 * raw.shape[0]!, ...raw.shape.slice(1)],
-        bytes: concatBytes(parts.map(({ bytes }) => bytes)),
-      });
+      ours.set(`${ourName(`${prefix}.`).replace(/\.$/, "")}.attn.qkv.${leaf}`, joinRows(parts));
     } else if (!/\.attention\.(?:attention\.(?:key|value)|[kv]_proj)\./.test(name))
       ours.set(ourName(name), raw);
   }
   return ours;
-}
-
-function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
-  const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
-}
-
-function checked<T extends z.ZodType>(name: string, schema: T, config: unknown): z.infer<T> {
-  const parsed = schema.safeParse(config);
-  expect(parsed.success, () => {
-    const problems = parsed.error?.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
-    return `${name}: config.json: ${problems?.join("; ")}`;
-  });
-  return parsed.data as z.infer<T>;
 }

@@ -2,9 +2,12 @@
 import {
   type ForeignFormat,
   type ForeignModel,
+  huggingFaceClasses,
+  huggingFaceColours,
   type ImportedForeign,
   type Keys,
   resolveConfig,
+  toHuggingFaceColours,
   UnmaskError,
 } from "@unmask/core";
 import { z } from "zod";
@@ -23,19 +26,11 @@ import { type VitConfig, vit } from "../methods/vit.js";
 
 const statistics = z.array(z.number()).min(1);
 
-/** What transformers writes beside a model's config. */
-const preprocessorSchema = z.looseObject({
-  image_mean: statistics.optional(),
-  image_std: statistics.optional(),
-});
-
 /** What timm writes as config.json. */
 const timmSchema = z.looseObject({
   architecture: z.string(),
   pretrained_cfg: z.looseObject({ mean: statistics.optional(), std: statistics.optional() }),
 });
-
-const labelsSchema = z.looseObject({ id2label: z.record(z.string(), z.string()) });
 
 /** @param hints keys of our config that the files leave open or that shall differ, such as the number of heads */
 export function importImageModel({ parameters, json = {} }: ForeignModel, hints: Keys): ImportedForeign {
@@ -52,21 +47,17 @@ export function importImageModel({ parameters, json = {} }: ForeignModel, hints:
     config: resolveConfig<typeof mae | typeof vit>(method, { ...imported.config, ...settled } as object),
     parameters: imported.parameters,
     optional: kind === "mae" ? [] : ["head.", "fc_norm."],
-    classes: isHuggingFace && kind === "vit" ? classNames(config) : undefined,
+    classes: isHuggingFace && kind === "vit" ? huggingFaceClasses(config) : undefined,
   };
 }
 
 function normalisationOf(json: Readonly<Record<string, unknown>>): Pick<Partial<ImageInput>, "mean" | "std"> {
-  const timm = timmSchema.safeParse(json["config.json"]);
-  const preprocessor = preprocessorSchema.safeParse(json["preprocessor_config.json"]);
-  const mean = timm.data?.pretrained_cfg.mean ?? preprocessor.data?.image_mean;
-  const std = timm.data?.pretrained_cfg.std ?? preprocessor.data?.image_std;
-  return { ...(mean && { mean }), ...(std && { std }) };
-}
-
-function classNames(config: unknown): string[] | undefined {
-  const names = labelsSchema.safeParse(config).data?.id2label;
-  return names && Object.keys(names).map((_, index) => names[index] ?? `LABEL_${index}`);
+  const { mean, std } = timmSchema.safeParse(json["config.json"]).data?.pretrained_cfg ?? {};
+  return {
+    ...huggingFaceColours(json["preprocessor_config.json"]),
+    ...(mean && { mean }),
+    ...(std && { std }),
+  };
 }
 
 type Exported = ForeignModel & {
@@ -99,13 +90,8 @@ export function exportImageModel(
 function preprocessorConfig({ imageSize: [height, width], mean, std }: ImageInput) {
   return {
     image_processor_type: "ViTImageProcessor",
-    do_resize: true,
     size: { height, width },
     resample: 3, // bicubic
-    do_rescale: true,
-    rescale_factor: 1 / 255,
-    do_normalize: true,
-    image_mean: mean,
-    image_std: std,
+    ...toHuggingFaceColours(mean, std),
   };
 }

@@ -3,18 +3,25 @@
  * values are three matrices there and one packed matrix here; everything else is a matter of names. transformers 5 calls the
  * biases `query.bias` and `value.bias` in memory, all versions write `q_bias` and `v_bias`; both are read.
  */
-import { expect, hiddenWidth, type Keys, type RawTensor, resolveConfig, UnmaskError } from "@unmask/core";
+import {
+  expect,
+  hiddenWidth,
+  huggingFaceActivation,
+  joinRows,
+  type Keys,
+  parseHuggingFaceConfig,
+  type RawTensor,
+  resolveConfig,
+  splitRows,
+  squareSide,
+  toHuggingFaceActivation,
+  toHuggingFaceClasses,
+  UnmaskError,
+} from "@unmask/core";
 import { z } from "zod";
 import { type VideoMaeConfig, videoMae } from "../methods/video-mae.js";
 import { type VideoVitConfig, videoVit } from "../methods/video-vit.js";
 import type { ImportedModel, StateDict } from "./official.js";
-
-const activations = {
-  gelu: "gelu",
-  gelu_new: "gelu-tanh",
-  gelu_pytorch_tanh: "gelu-tanh",
-  relu: "relu",
-} as const;
 
 const positive = z.int().positive();
 const size = z.union([positive, z.tuple([positive, positive])]);
@@ -25,7 +32,7 @@ const commonShape = {
   num_hidden_layers: positive.default(12),
   num_attention_heads: positive.default(12),
   intermediate_size: positive.default(3072),
-  hidden_act: z.enum(Object.keys(activations) as (keyof typeof activations)[]).default("gelu"),
+  hidden_act: huggingFaceActivation,
   layer_norm_eps: z.number().positive().default(1e-12),
   image_size: size.default(224),
   patch_size: size.default(16),
@@ -57,7 +64,7 @@ export function importHuggingFaceVideoMae(
   state: StateDict,
   hints: Keys = {},
 ): ImportedModel<VideoMaeConfig> {
-  const theirs = checked("importHuggingFaceVideoMae", pretrainingSchema, config);
+  const theirs = parseHuggingFaceConfig("importHuggingFaceVideoMae", pretrainingSchema, config);
   const parameters = ourState(state, "video-mae");
   return {
     config: resolveConfig(videoMae, {
@@ -80,7 +87,7 @@ export function importHuggingFaceVideoVit(
   state: StateDict,
   hints: Keys = {},
 ): ImportedModel<VideoVitConfig> {
-  const theirs = checked("importHuggingFaceVideoVit", classifierSchema, config);
+  const theirs = parseHuggingFaceConfig("importHuggingFaceVideoVit", classifierSchema, config);
   const parameters = ourState(state, "video-vit");
   const classes = parameters.get("head.weight")?.shape[0];
   return {
@@ -111,14 +118,13 @@ export function exportHuggingFaceVideoMaeConfig(config: VideoMaeConfig): Record<
 /** The config.json of a classifier of ours, as transformers writes it. */
 export function exportHuggingFaceVideoVitConfig(
   config: VideoVitConfig,
-  classes: readonly string[] = Array.from({ length: config.classes }, (_, i) => `LABEL_${i}`),
+  classes?: readonly string[],
 ): Record<string, unknown> {
   return {
     architectures: ["VideoMAEForVideoClassification"],
     ...theirCommon(config),
     use_mean_pooling: config.pool === "mean",
-    id2label: Object.fromEntries(classes.map((name, i) => [i, name])),
-    label2id: Object.fromEntries(classes.map((name, i) => [name, i])),
+    ...toHuggingFaceClasses(config.classes, classes),
   };
 }
 
@@ -134,13 +140,9 @@ export function exportHuggingFaceVideoState(
       state.set(theirName(path, kind), raw);
       continue;
     }
-    const step = raw.bytes.length / 3;
+    const parts = splitRows(raw, 3);
     for (const [i, part] of ["query", "key", "value"].entries())
-      state.set(`${theirName(packed[1]!, kind)}.attention.attention.${part}.weight`, {
-        dtype: raw.dtype,
-        shape: [raw.shape[0]! / 3, ...raw.shape.slice(1)],
-        bytes: raw.bytes.slice(i * step, (i + 1) * step),
-      });
+      state.set(`${theirName(packed[1]!, kind)}.attention.attention.${part}.weight`, parts[i]!);
   }
   return state;
 }
@@ -156,7 +158,7 @@ const commonConfig = (config: z.infer<typeof classifierSchema>) => ({
   heads: config.num_attention_heads,
   mlpRatio: config.intermediate_size / config.hidden_size,
   qkvBias: config.qv_bias,
-  activation: activations[config.hidden_act],
+  activation: config.hidden_act,
   epsilon: config.layer_norm_eps,
   headEpsilon: HEAD_EPSILON,
   // Targets are unnormalised there by ImageNet's statistics, which are our defaults, and only in colour.
@@ -167,21 +169,14 @@ const commonConfig = (config: z.infer<typeof classifierSchema>) => ({
 const HEAD_EPSILON = 1e-5;
 
 function theirCommon(config: VideoMaeConfig | VideoVitConfig) {
-  const square = (name: string, [height, width]: readonly [number, number]) => {
-    expect(
-      height === width,
-      `export: transformers' ${name} is square, this model's is ${height}x${width}; export the official layout`,
-    );
-    return height;
-  };
   expect(
     config.layerScale === 0,
     "export: transformers' VideoMAE has no layer scale; export the official layout",
   );
   return {
     model_type: "videomae",
-    image_size: square("image_size", config.imageSize),
-    patch_size: square("patch_size", config.patchSize),
+    image_size: squareSide("image_size", config.imageSize),
+    patch_size: squareSide("patch_size", config.patchSize),
     num_channels: config.channels,
     num_frames: config.frames,
     tubelet_size: config.tubeletSize,
@@ -189,7 +184,7 @@ function theirCommon(config: VideoMaeConfig | VideoVitConfig) {
     num_hidden_layers: config.depth,
     num_attention_heads: config.heads,
     intermediate_size: hiddenWidth(config.width, config.mlpRatio),
-    hidden_act: Object.entries(activations).find(([, ours]) => ours === config.activation)![0],
+    hidden_act: toHuggingFaceActivation(config.activation),
     hidden_dropout_prob: 0,
     attention_probs_dropout_prob: 0,
     initializer_range: 0.02,
@@ -265,14 +260,10 @@ function ourState(state: StateDict, kind: "video-mae" | "video-vit"): Map<string
           found !== undefined && found.dtype === raw.dtype && found.shape.join() === raw.shape.join(),
           `hugging face import: ${prefix}.attention.attention.${part}.weight is missing or unlike ${name}`,
         );
-        return found.bytes;
+        return found;
       });
       const block = ourName(`${prefix}.`, kind);
-      ours.set(`${block?.replace(/\.$/, "")}.attn.qkv.weight`, {
-        dtype: raw.dtype,
-        shape: [3 * raw.shape[0]!, ...raw.shape.slice(1)],
-        bytes: concatBytes(parts),
-      });
+      ours.set(`${block?.replace(/\.$/, "")}.attn.qkv.weight`, joinRows(parts));
     } else if (projection === null) {
       const path = ourName(name, kind);
       if (path === undefined) throw new UnmaskError(`hugging face import: ${written} is not known here`);
@@ -280,23 +271,4 @@ function ourState(state: StateDict, kind: "video-mae" | "video-vit"): Map<string
     }
   }
   return ours;
-}
-
-function checked<T extends z.ZodType>(name: string, schema: T, config: unknown): z.infer<T> {
-  const parsed = schema.safeParse(config);
-  expect(parsed.success, () => {
-    const problems = parsed.error?.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
-    return `${name}: config.json: ${problems?.join("; ")}`;
-  });
-  return parsed.data as z.infer<T>;
-}
-
-function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
-  const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
 }

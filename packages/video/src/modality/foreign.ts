@@ -2,11 +2,13 @@
 import {
   type ForeignFormat,
   type ForeignModel,
+  huggingFaceClasses,
+  huggingFaceColours,
   type ImportedForeign,
   type Keys,
+  toHuggingFaceColours,
   UnmaskError,
 } from "@unmask/core";
-import { z } from "zod";
 import type { VideoInput } from "../batch.js";
 import {
   exportHuggingFaceVideoMaeConfig,
@@ -20,32 +22,21 @@ import { importVideoMae, importVideoVit, stateDictKind } from "../checkpoints/of
 import { type VideoMaeConfig, videoMae } from "../methods/video-mae.js";
 import { type VideoVitConfig, videoVit } from "../methods/video-vit.js";
 
-const statistics = z.array(z.number()).min(1);
-
-/** What transformers writes beside a model's config. */
-const preprocessorSchema = z.looseObject({
-  image_mean: statistics.optional(),
-  image_std: statistics.optional(),
-});
-
-const labelsSchema = z.looseObject({ id2label: z.record(z.string(), z.string()) });
-
 /** @param hints keys of our config that the files leave open or that shall differ, such as the number of heads */
 export function importVideoModel({ parameters, json = {} }: ForeignModel, hints: Keys): ImportedForeign {
   const config = json["config.json"];
-  const preprocessor = preprocessorSchema.safeParse(json["preprocessor_config.json"]).data;
-  const settled = {
-    ...(preprocessor?.image_mean && { mean: preprocessor.image_mean }),
-    ...(preprocessor?.image_std && { std: preprocessor.image_std }),
-    ...hints,
-  };
+  const settled = { ...huggingFaceColours(json["preprocessor_config.json"]), ...hints };
   const kind = stateDictKind(parameters);
   if (isHuggingFaceVideoMae(config)) {
     const imported =
       kind === "video-mae"
         ? importHuggingFaceVideoMae(config, parameters, settled)
         : importHuggingFaceVideoVit(config, parameters, settled);
-    return { ...common(kind), ...imported, classes: kind === "video-vit" ? classNames(config) : undefined };
+    return {
+      ...common(kind),
+      ...imported,
+      classes: kind === "video-vit" ? huggingFaceClasses(config) : undefined,
+    };
   }
   const imported =
     kind === "video-mae" ? importVideoMae(parameters, settled) : importVideoVit(parameters, settled);
@@ -56,11 +47,6 @@ const common = (kind: "video-mae" | "video-vit") =>
   kind === "video-mae"
     ? { method: videoMae, optional: [] }
     : { method: videoVit, optional: ["head.", "fc_norm.", "norm."] };
-
-function classNames(config: unknown): string[] | undefined {
-  const names = labelsSchema.safeParse(config).data?.id2label;
-  return names && Object.keys(names).map((_, index) => names[index] ?? `LABEL_${index}`);
-}
 
 type Exported = ForeignModel & {
   readonly method: string;
@@ -92,15 +78,10 @@ export function exportVideoModel(
 function preprocessorConfig({ imageSize: [height, width], mean, std }: VideoInput) {
   return {
     image_processor_type: "VideoMAEImageProcessor",
-    do_resize: true,
     size: { shortest_edge: Math.min(height, width) },
     do_center_crop: true,
     crop_size: { height, width },
     resample: 2, // bilinear
-    do_rescale: true,
-    rescale_factor: 1 / 255,
-    do_normalize: true,
-    image_mean: mean,
-    image_std: std,
+    ...toHuggingFaceColours(mean, std),
   };
 }
