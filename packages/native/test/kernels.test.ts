@@ -205,6 +205,9 @@ describe("matMul", () => {
     [300, 40, 1000, true, false],
     [7, 3, 2500, true, true],
     [50, 70, 3100, true, true],
+    [50, 70, 3100, true, false],
+    [33, 130, 1700, true, false],
+    [5, 16, 1536, true, false],
     [1024, 40, 60, true, false],
   ])("%i x %i x %i", (m, n, k, tA, tB) => {
     const [a, b] = [tensor(tA ? [k, m] : [m, k], false, 1), tensor(tB ? [n, k] : [k, n], false, 1)];

@@ -86,11 +86,12 @@ describe("fused kernels agree with their compositions", () => {
       ),
     );
     for (const rows of [900, 1700])
-      agree(
-        "UnmaskLinearGrad",
-        { dy: sample([rows, 40]), x: sample([rows, 35]), weight: sample([40, 35]) },
-        { bias: true, input: true },
-      );
+      for (const width of [35, 75])
+        agree(
+          "UnmaskLinearGrad",
+          { dy: sample([rows, 40]), x: sample([rows, width]), weight: sample([40, width]) },
+          { bias: true, input: true },
+        );
   });
 
   it("UnmaskActivation", () => {

@@ -18,11 +18,12 @@ namespace {
 constexpr int kM = kRegisters == 32 ? 12 : 6;  // rows of a tile
 constexpr int kV = 2;                          // vectors across a tile
 constexpr int kN = kV * W;
+constexpr bool kLarge = kM > 8;  // tiles that gain by packing less, and by fetching more, than small ones lose
 constexpr int64_t kBlockK = 384 * kPair;
 constexpr int64_t kBlockM = 48;                // rows of one task
 constexpr int64_t kPackRows = 32;              // rows of B packed by one task
 constexpr int64_t kShared = 1 << 21;           // floats of packed B at a time
-constexpr int64_t kAhead = 24;                 // columns of A that are fetched before their turn
+constexpr int64_t kAhead = 24;                 // columns of A whose next rows are fetched before their turn
 constexpr int64_t kDeep = 768;                 // from twice that a sum is long
 constexpr int64_t kSmall = 1 << 18;            // floats of a C that each task may have its own of
 
@@ -98,7 +99,7 @@ void pack_pairs(const Matrix& a, int64_t rows, int64_t k, bool column_major, int
     }
 }
 
-// The sums of the rows of a column-major A, for the pairs, whose tiles see them rounded.
+// The sums of the rows of a column-major A, where its tiles cannot tell them: pairs see them rounded.
 void sum_rows(const Matrix& a, int64_t rows, int64_t k, bool add, float* sums) {
   for (int64_t r = 0; r < rows; r += W) {
     const int64_t left = least(rows - r, W);
@@ -223,7 +224,7 @@ void tile(int64_t k, const float* a, int64_t stride, const float* b, const Tile&
   int64_t fetched = 0;
   for (int64_t p = 0; p < k; p++) {
     if (p == fetched * pause && fetched < R) fetch_row(t, fetched++);
-    if (form == Form::summed) __builtin_prefetch(base[0] + kAhead * stride + 16);  // the first to read A, for the next rows
+    if (form == Form::summed || (form == Form::columns && kLarge)) __builtin_prefetch(base[0] + kAhead * stride + 16);
     vf row[V];
     unrolled<V>([&](auto v) UNMASK_LAMBDA { row[v] = load(b + v * W); });
     unrolled<R>([&](auto r) UNMASK_LAMBDA {
@@ -267,7 +268,7 @@ struct Block {
 
 // Columns of A that lie multiples of 4 KB apart share a few cache sets, where a line does not last until the tile
 // that needs the rest of it.
-bool evicts_itself(const Gemm& g) { return kM <= 8 && g.a.column % 1024 == 0; }
+bool evicts_itself(const Gemm& g) { return !kLarge && g.a.column % 1024 == 0; }
 
 void multiply(const Block& block) {
   const Gemm& g = *block.g;
@@ -325,6 +326,7 @@ int64_t depth_of_blocks(int64_t k) {
 
 Matrix below(const Matrix& b, int64_t rows) { return {b.data + rows * b.row, b.row, b.column}; }
 Matrix right_of(const Matrix& a, int64_t columns) { return {a.data + columns * a.column, a.row, a.column}; }
+Matrix transposed(const Matrix& a) { return {a.data, a.column, a.row}; }
 
 // More columns than rows: each task packs the panels that it needs, once, and keeps them for all rows.
 void multiply_by_columns(const Gemm& g) {
@@ -384,26 +386,44 @@ void multiply_by_rows(const Gemm& g) {
 }
 
 // Long sums for a small C, as for a gradient of weights: each task has a range of k and a C of its own, added up in
-// order. What a task packs stays in its cache.
+// order. What a task packs stays in its cache; where A is the narrower, it is packed, for the transposed product.
 void multiply_deep(const Gemm& g) {
   const int64_t tasks = least(16, g.k / kDeep * 2), size = g.m * g.n, sums = g.a_row_sums ? g.m : 0;
   const int64_t range = (g.k + tasks - 1) / tasks;
+  const bool flipped = kLarge && g.m < g.n && g.a.row == 1 && g.b.column == 1;
   float* partial = scratch(Slot::partial, tasks * (size + sums));
   parallel(tasks, [&](int64_t task) {
     const int64_t k0 = least(task * range, g.k), k = least(g.k - k0, range);
+    const Matrix a = right_of(g.a, k0), b = below(g.b, k0);
     float* c = partial + task * (size + sums);
-    gemm_serial({g.m, g.n, k, right_of(g.a, k0), below(g.b, k0), c, g.n, {}, false, sums > 0 ? c + size : nullptr});
+    float* row_sums = sums > 0 ? c + size : nullptr;
+    if (!flipped) return gemm_serial({g.m, g.n, k, a, b, c, g.n, {}, false, row_sums});
+    if (row_sums) sum_rows(a, g.m, k, false, row_sums);
+    gemm_serial({g.n, g.m, k, transposed(b), transposed(a), c, g.m, {}});
   });
+  const auto total = [&](int64_t from, int64_t left) UNMASK_LAMBDA {
+    vf sum = load_up_to(partial + from, left);
+    for (int64_t task = 1; task < tasks; task++) sum += load_up_to(partial + task * (size + sums) + from, left);
+    return sum;
+  };
   const auto add_up = [&](int64_t from, float* to, int64_t count) {
-    for (int64_t i = 0; i < count; i += W) {
-      const int64_t left = least(count - i, W);
-      vf total = load_up_to(partial + from + i, left);
-      for (int64_t task = 1; task < tasks; task++) total += load_up_to(partial + task * (size + sums) + from + i, left);
-      store_up_to(to + i, total, left);
+    for (int64_t i = 0; i < count; i += W) store_up_to(to + i, total(from + i, least(count - i, W)), least(count - i, W));
+  };
+  const auto add_up_flipped = [&](int64_t i, int64_t rows) {
+    for (int64_t j = 0; j < g.n; j += W) {
+      const int64_t columns = least(g.n - j, W);
+      vf block[W] = {};
+      for (int64_t c = 0; c < columns; c++) block[c] = total((j + c) * g.m + i, rows);
+      transpose(block);
+      for (int64_t r = 0; r < rows; r++) store_up_to(g.c + (i + r) * g.c_row + j, block[r], columns);
     }
   };
-  parallel_ranges(g.m, 1 + 4096 / g.n, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; i++) add_up(i * g.n, g.c + i * g.c_row, g.n);
+  parallel_ranges((g.m + W - 1) / W, 1 + 4096 / (W * g.n), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin * W; i < least(end * W, g.m); i += W) {
+      const int64_t rows = least(g.m - i, W);
+      if (flipped) add_up_flipped(i, rows);
+      else for (int64_t r = 0; r < rows; r++) add_up((i + r) * g.n, g.c + (i + r) * g.c_row, g.n);
+    }
   });
   if (sums > 0) add_up(size, g.a_row_sums, sums);
 }
