@@ -48,7 +48,8 @@ UNMASK_INLINE float row_max(const float* row, int64_t n) {
   return top;
 }
 
-// Rows of one head are short pieces far apart, which no hardware prefetcher follows.
+// Rows of one head are short pieces far apart, which no hardware prefetcher follows. What the next task reads is fetched
+// row by row between the rows of the softmax, as all at once would fill the queue of misses.
 UNMASK_INLINE void fetch(const float* from, int64_t row, int64_t rows, int64_t width) {
   for (int64_t i = 0; i < rows; i++)
     for (int64_t d = 0; d < width; d += 16) __builtin_prefetch(from + i * row + d);
@@ -87,6 +88,16 @@ void attention(const float* q, int64_t q_offset, int64_t q_row, const float* k, 
   const int64_t row_size = score_row(m), e_columns = packed_columns(e);
   parallel(batch * heads, [&](int64_t task) {
     const int64_t b = task / heads, h = task % heads, out_row = heads * e;
+    const int64_t next = least(task + 1, batch * heads - 1);
+    const float* next_q = q + q_offset + next / heads * n * q_row + next % heads * e;
+    const float* next_k = k + k_offset + next / heads * m * kv_row + next % heads * e;
+    const float* next_v = v + v_offset + next / heads * m * kv_row + next % heads * e;
+    const auto fetch_next = [&](int64_t i) UNMASK_LAMBDA {
+      if (i < kQueries) fetch(next_q + i * q_row, q_row, 1, e);
+      if (i >= m) return;
+      fetch(next_k + i * kv_row, kv_row, 1, e);
+      fetch(next_v + i * kv_row, kv_row, 1, e);
+    };
     float* keys = scratch(Slot::rows, e * packed_columns(m) + m * e_columns);
     float* values = keys + e * packed_columns(m);
     pack({k + k_offset + b * m * kv_row + h * e, 1, kv_row}, m, e, keys);
@@ -96,13 +107,13 @@ void attention(const float* q, int64_t q_offset, int64_t q_row, const float* k, 
       const int64_t rows = least(n - i0, kQueries);
       const float* queries = q + q_offset + (b * n + i0) * q_row + h * e;
       float* results = out + (b * n + i0) * out_row + h * e;
-      if (i0 == 0) fetch(queries, q_row, rows, e);
       fetch(queries + rows * q_row, q_row, least(n - i0 - rows, kQueries), e);
       fetch(results, out_row, rows, e);
       gemm_packed({rows, packed_columns(m), e, {queries, q_row, 1}, {}, scores, row_size, {scale}}, keys);
       float tops[kQueries], sums[kQueries];
       for (int64_t i = 0; i < rows; i++) {
         float* row = scores + i * row_size;
+        fetch_next(i0 + i);
         extra.add(row, b, h, i0 + i, m);
         tops[i] = row_max(row, m);
         sums[i] = exponentiate(row, m, tops[i]);
@@ -131,6 +142,20 @@ void attention_grad(const float* dout, const float* q, int64_t q_offset, int64_t
   parallel(batch * heads, [&](int64_t task) {
     const int64_t b = task / heads, h = task % heads, out_row = heads * e;
     const int64_t kv_at = b * m * kv_row + h * e;
+    const int64_t next = least(task + 1, batch * heads - 1), next_at = next / heads * n * out_row + next % heads * e;
+    const float* next_q = q + q_offset + next / heads * n * q_row + next % heads * e;
+    const float* next_k = k + k_offset + next / heads * m * kv_row + next % heads * e;
+    const float* next_v = v + v_offset + next / heads * m * kv_row + next % heads * e;
+    const auto fetch_next = [&](int64_t i) UNMASK_LAMBDA {
+      if (i < kQueries) {
+        fetch(next_q + i * q_row, q_row, 1, e);
+        fetch(dout + next_at + i * out_row, out_row, 1, e);
+        fetch(out + next_at + i * out_row, out_row, 1, e);
+      }
+      if (i >= m) return;
+      fetch(next_k + i * kv_row, kv_row, 1, e);
+      fetch(next_v + i * kv_row, kv_row, 1, e);
+    };
     float* keys = scratch(Slot::rows, 2 * e * m_columns + m * e_columns + kept * e_columns);  // for the scores
     float* values = keys + e * m_columns;
     float* keys_back = values + e * m_columns;  // for the gradient of the queries
@@ -148,20 +173,17 @@ void attention_grad(const float* dout, const float* q, int64_t q_offset, int64_t
       for (int64_t i0 = 0; i0 < count; i0 += kQueries) {
         const int64_t rows = least(count - i0, kQueries);
         float *p0 = weights + i0 * row_size, *g0 = grads + i0 * row_size;
-        const auto fetch_block = [&](int64_t at) UNMASK_LAMBDA {
-          const int64_t block = least(count - at, kQueries);
-          fetch(queries + at * q_row, q_row, block, e);
-          fetch(douts + at * out_row, out_row, block, e);
-          fetch(outs + at * out_row, out_row, block, e);
-        };
-        if (i0 == 0) fetch_block(0);
-        fetch_block(i0 + rows);
+        const int64_t after = i0 + rows, block = least(count - after, kQueries);
+        fetch(queries + after * q_row, q_row, block, e);
+        fetch(douts + after * out_row, out_row, block, e);
+        fetch(outs + after * out_row, out_row, block, e);
         fetch(dqueries + i0 * q_row, q_row, rows, e);
         gemm_packed({rows, m_columns, e, {queries + i0 * q_row, q_row, 1}, {}, p0, row_size, {scale}}, keys);
         gemm_packed({rows, m_columns, e, {douts + i0 * out_row, out_row, 1}, {}, g0, row_size, {}}, values);  // dP
         for (int64_t i = 0; i < rows; i++) {
           const int64_t at = first + i0 + i;
           float *p = p0 + i * row_size, *g = g0 + i * row_size;
+          fetch_next(at);
           extra.add(p, b, h, at, m);
           exponentiate(p, m, lse[task * n + at]);
           const float spread = dot(douts + (i0 + i) * out_row, outs + (i0 + i) * out_row, e);
