@@ -46,6 +46,7 @@ export { type SparkBatch, type SparkConfig, type SparkParams, spark } from "./me
 export { type SupConBatch, type SupConConfig, type SupConParams, supCon } from "./methods/sup-con.js";
 export { type SwavBatch, type SwavConfig, type SwavParams, swav } from "./methods/swav.js";
 export * from "./methods/vit.js";
+export type { BackboneConfig, BackboneParams, VitEncoderParams } from "./nn/backbone.js";
 export * from "./nn/convnext.js";
 export * from "./nn/drop-path.js";
 export { type ActivePlaces, activePlaces, globalMean, type MapOptions } from "./nn/feature-map.js";

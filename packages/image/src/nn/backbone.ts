@@ -69,7 +69,7 @@ export const backboneSizes = {
   resnet50: { backbone: "resnet50" },
 } satisfies Record<string, Partial<BackboneConfig>>;
 
-interface VitEncoderParams {
+export interface VitEncoderParams {
   /** [1, 1, D] */
   readonly cls_token: tf.Variable;
   /** [1, 1 + N, D], frozen. */

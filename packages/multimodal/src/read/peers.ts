@@ -1,18 +1,23 @@
 /** The packages of single modalities: each is loaded when a file of its kind is first read, and none needs to be there. */
 import { UnmaskError } from "@unmask/core";
 
-const loaders = {
+interface Peers {
+  readonly image: typeof import("@unmask/image");
+  readonly audio: typeof import("@unmask/audio");
+  readonly video: typeof import("@unmask/video");
+  readonly pointcloud: typeof import("@unmask/pointcloud");
+}
+
+const loaders: { readonly [Name in keyof Peers]: () => Promise<Peers[Name]> } = {
   image: () => import("@unmask/image"),
   audio: () => import("@unmask/audio"),
   video: () => import("@unmask/video"),
   pointcloud: () => import("@unmask/pointcloud"),
-} as const;
-
-type Peers = { [Name in keyof typeof loaders]: Awaited<ReturnType<(typeof loaders)[Name]>> };
+};
 
 /** @throws UnmaskError that names the package to install, and what it was needed for */
 export async function peer<Name extends keyof Peers>(name: Name, what: string): Promise<Peers[Name]> {
-  return loadPeer(`@unmask/${name}`, what, loaders[name] as () => Promise<Peers[Name]>);
+  return loadPeer(`@unmask/${name}`, what, loaders[name]);
 }
 
 /** As {@link peer}, from any loader. */
