@@ -23,6 +23,7 @@ export { type ConvDaeBatch, type ConvDaeConfig, type ConvDaeParams, convDae } fr
 export { type ConvMaeBatch, type ConvMaeConfig, type ConvMaeParams, convMae } from "./methods/conv-mae.js";
 export { type ConvNetBatch, type ConvNetConfig, type ConvNetParams, convNet } from "./methods/conv-net.js";
 export { type ConvVitBatch, type ConvVitConfig, type ConvVitParams, convVit } from "./methods/conv-vit.js";
+export { type EdgeMaeBatch, type EdgeMaeConfig, type EdgeMaeParams, edgeMae } from "./methods/edge-mae.js";
 export { type GSimclrBatch, type GSimclrConfig, type GSimclrParams, gSimclr } from "./methods/g-simclr.js";
 export {
   type HybridDistillationBatch,

@@ -5,15 +5,24 @@ import { expect, it } from "vitest";
 import * as bootMae from "./goldens/boot-mae.adapter.js";
 import * as cmae from "./goldens/cmae.adapter.js";
 import * as convMae from "./goldens/conv-mae.adapter.js";
+import * as edgeMae from "./goldens/edge-mae.adapter.js";
 import * as huggingFace from "./goldens/hugging-face.adapter.js";
 import * as mae from "./goldens/mae.adapter.js";
 import * as training from "./goldens/mae-train.adapter.js";
 import * as saim from "./goldens/saim.adapter.js";
 import * as spark from "./goldens/spark.adapter.js";
 
-const adapters: GoldenAdapter[] = [mae, bootMae, cmae, saim, spark, convMae, huggingFace, training].flatMap(
-  (module) => Object.values(module),
-);
+const adapters: GoldenAdapter[] = [
+  mae,
+  bootMae,
+  cmae,
+  saim,
+  spark,
+  convMae,
+  edgeMae,
+  huggingFace,
+  training,
+].flatMap((module) => Object.values(module));
 const root = fileURLToPath(new URL("./goldens/", import.meta.url));
 const folders = readdirSync(root, { withFileTypes: true }).filter((entry) => entry.isDirectory());
 

@@ -157,8 +157,9 @@ export function decodeMasked(
   return predictPatches(params, options, decodeTokens(params, options, latent, mask, wanted));
 }
 
-function decodeTokens(
-  params: MaskedDecoderParams,
+/** The decoder's blocks: [B, 1 + K, D] -> [B, 1 + N, decoder D], or the tokens that are `wanted` of these. */
+export function decodeTokens(
+  params: Omit<MaskedDecoderParams, "decoder_norm" | "decoder_pred">,
   { decoderHeads: heads, epsilon, activation }: DecoderOptions,
   latent: tf.Tensor,
   mask: Mask,

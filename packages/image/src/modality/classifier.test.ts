@@ -5,6 +5,7 @@ import { bootMae } from "../methods/boot-mae.js";
 import { cmae } from "../methods/cmae.js";
 import { convMae } from "../methods/conv-mae.js";
 import { type ConvVitParams, convVit } from "../methods/conv-vit.js";
+import { edgeMae } from "../methods/edge-mae.js";
 import { mae } from "../methods/mae.js";
 import { mixedAe } from "../methods/mixed-ae.js";
 import { saim } from "../methods/saim.js";
@@ -30,6 +31,7 @@ const models = (): Model[] =>
     createModel(cmae, { ...shape, decoderDepth: 1 }),
     createModel(saim, shape),
     createModel(mixedAe, { ...shape, decoderDepth: 1 }),
+    createModel(edgeMae, { ...shape, decoderDepth: 1 }),
   ] as unknown as Model[];
 
 const pictures = (side: number) =>

@@ -7,6 +7,7 @@ import { convDae } from "../methods/conv-dae.js";
 import { convMae } from "../methods/conv-mae.js";
 import { convNet } from "../methods/conv-net.js";
 import { convVit } from "../methods/conv-vit.js";
+import { edgeMae } from "../methods/edge-mae.js";
 import { gSimclr } from "../methods/g-simclr.js";
 import { hybridDistillation } from "../methods/hybrid-distillation.js";
 import { mae } from "../methods/mae.js";
@@ -38,6 +39,7 @@ export const modality: ModalityPackage = {
     mixedAe,
     spark,
     convMae,
+    edgeMae,
     simclr,
     gSimclr,
     convDae,
