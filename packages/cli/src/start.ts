@@ -1,12 +1,10 @@
 /** A model that a pretraining run begins from: its shape, its data's settings and its parameters. */
-import { dirname, resolve } from "node:path";
-import { copyParameters, type Model } from "@unmask/core";
-import { describeModel, type ModelDescription } from "@unmask/core/node";
+import { copyParameters, type ModalityPackage, type Model } from "@unmask/core";
+import { describeModel, loadModel, type ModelDescription } from "@unmask/core/node";
 import { UsageError } from "./errors.js";
 import type { ModalityName } from "./modalities.js";
-import { openModel } from "./models.js";
+import { recordOf } from "./models.js";
 import type { ModelRecord } from "./run.js";
-import { checksumOf } from "./teachers.js";
 
 /** @throws UsageError where `path` holds a model of another modality */
 export async function describeStart(path: string, modality: ModalityName): Promise<ModelDescription> {
@@ -21,17 +19,19 @@ export async function describeStart(path: string, modality: ModalityName): Promi
 export interface Started {
   /** Paths of the parameters that are not as in the model it starts from: its config made them of another shape. */
   readonly fresh: readonly string[];
-  /** What the run's config.json keeps. Of a run the checkpoint itself: the run may go on. */
+  /** What the run's config.json keeps. */
   readonly record: ModelRecord;
 }
 
-/** Copies the parameters of the model in `path` into one of the same method; an engine must be running. */
-export async function startFrom(path: string, to: Model): Promise<Started> {
-  const { model, description } = await openModel(path);
+/** Copies the parameters of the model described into one of the same method; an engine must be running. */
+export async function startFrom(
+  start: ModelDescription,
+  { methods }: ModalityPackage,
+  to: Model,
+): Promise<Started> {
+  const model = await loadModel(start, methods);
   try {
-    const fresh = copyParameters(model.params, to.params);
-    const { weights } = description;
-    return { fresh, record: { path: resolve(dirname(weights)), checksum: await checksumOf(weights) } };
+    return { fresh: copyParameters(model.params, to.params), record: await recordOf(start) };
   } finally {
     model.dispose();
   }

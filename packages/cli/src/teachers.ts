@@ -1,11 +1,8 @@
 /** Frozen models that a method learns from, by path. */
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { dirname, resolve } from "node:path";
 import { disposeTree, type Method, type Model } from "@unmask/core";
 import { describeModel } from "@unmask/core/node";
 import { UsageError } from "./errors.js";
-import { openModel } from "./models.js";
+import { checksumOf, openModel, recordOf } from "./models.js";
 import type { RunData } from "./run.js";
 
 type Recorded = NonNullable<RunData["teachers"]>;
@@ -60,11 +57,7 @@ export async function openTeachers(folders: ReadonlyMap<string, string>): Promis
     for (const [role, folder] of folders) {
       const { model, description } = await openModel(folder);
       teachers[role] = model;
-      // Of a run the checkpoint itself: the run may go on.
-      recorded[role] = {
-        path: resolve(dirname(description.weights)),
-        checksum: await checksumOf(description.weights),
-      };
+      recorded[role] = await recordOf(description);
     }
   } catch (error) {
     dispose();
@@ -98,11 +91,4 @@ export async function reopenTeachers(
       );
   }
   return openTeachers(folders);
-}
-
-/** SHA-256 of a file. */
-export async function checksumOf(file: string): Promise<string> {
-  const hash = createHash("sha256");
-  for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
-  return hash.digest("hex");
 }

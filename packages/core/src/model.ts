@@ -75,7 +75,7 @@ export function createModel<M extends Method>(
 
 /** A method, a complete config and parameters as one model; takes ownership of `params`, borrows `teachers`. */
 export function bindModel<C extends object, S, B extends Batch, P extends Params, R>(
-  method: Method<C, S, B, P, R>,
+  method: Method<NoInfer<C>, S, B, NoInfer<P>, R>, // its functions may take less than its config and parameters
   config: C,
   params: P,
   teachers: Teachers = {},

@@ -3,9 +3,12 @@ import * as tf from "@tensorflow/tfjs";
 import {
   channelStatistics,
   expect,
+  type Mask,
   normalisePixels,
   type PixelInput,
   pixelInputShape,
+  type Random,
+  randomMask,
   sizeSchema,
 } from "@unmask/core";
 import { z } from "zod";
@@ -59,4 +62,27 @@ export function imageTensor(config: ImageInput, samples: readonly ImageSample[])
     normalisePixels(pixels, statistics, values, index * size);
   });
   return tf.tensor4d(values, [samples.length, height, width, channels]);
+}
+
+/** What methods train on that hide patches at random. */
+export interface MaskedImages {
+  /** [B, H, W, C], normalised. */
+  readonly images: tf.Tensor4D;
+  readonly mask: Mask;
+}
+
+interface MaskedInput extends ImageInput {
+  readonly patchSize: readonly [number, number];
+  readonly maskRatio: number;
+}
+
+/** Samples, and as many patches of each hidden as the ratio says. */
+export function maskImages(
+  config: MaskedInput,
+  samples: readonly ImageSample[],
+  random: Random,
+): MaskedImages {
+  const [rows, columns] = imageGrid(config);
+  const mask = randomMask({ batch: samples.length, tokens: rows * columns, ratio: config.maskRatio }, random);
+  return { images: imageTensor(config, samples), mask };
 }

@@ -56,7 +56,7 @@ export async function pretrain(
   const train = { ...usual, ...request.train };
   const out = options.out ?? newRunPath(method.id, source);
   const model: Model = asUsage(() => createModel(method, config, { seed: train.seed, teachers }));
-  const started = options.start === undefined ? undefined : await startFrom(options.start, model);
+  const started = start && (await startFrom(start, modality, model));
   const pictures = options.pictures ?? picturesEvery(train.epochs ?? 100);
   const runData: RunData = {
     modality: name,

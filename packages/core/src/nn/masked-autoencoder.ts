@@ -142,7 +142,7 @@ export function decodeAll(
   latent: tf.Tensor,
   mask: Mask,
 ): tf.Tensor3D {
-  return predictPatches(params, options, decodeTokens(params, options, latent, mask).slice([0, 1, 0]));
+  return predictPatches(params, options, decodeTokens(params, options, latent, mask, "all"));
 }
 
 /** Predictions at the masked places, in the order of `mask.masked`: [B, 1 + K, D] -> [B, N - K, P] */
@@ -152,20 +152,21 @@ export function decodeMasked(
   latent: tf.Tensor,
   mask: Mask,
 ): tf.Tensor3D {
-  const afterClass = mask.masked.map((place) => place + 1);
-  const wanted = (tokens: tf.Tensor) => takeRows(tokens, afterClass);
-  return predictPatches(params, options, decodeTokens(params, options, latent, mask, wanted));
+  return predictPatches(params, options, decodeTokens(params, options, latent, mask, "masked"));
 }
 
-/** The decoder's blocks: [B, 1 + K, D] -> [B, 1 + N, decoder D], or the tokens that are `wanted` of these. */
+/** The decoder's blocks: [B, 1 + K, D] -> [B, N, decoder D], or [B, N - K, decoder D] in the order of `mask.masked`. */
 export function decodeTokens(
   params: Omit<MaskedDecoderParams, "decoder_norm" | "decoder_pred">,
   { decoderHeads: heads, epsilon, activation }: DecoderOptions,
   latent: tf.Tensor,
   mask: Mask,
-  wanted?: TransformerOptions["wanted"],
+  places: "all" | "masked",
 ): tf.Tensor {
   const input = decoderInput(params, latent, mask);
+  const afterClass = mask.masked.map((place) => place + 1);
+  const wanted = (tokens: tf.Tensor) =>
+    places === "all" ? tokens.slice([0, 1, 0]) : takeRows(tokens, afterClass);
   return applyTransformer(params.decoder_blocks, input, { heads, epsilon, activation, wanted });
 }
 

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs";
 import {
   applyBufferUpdates,
+  bindModel,
   createModel,
   createRandom,
   flatten,
@@ -239,4 +240,13 @@ describe("a ResNet", () => {
     expect(model.encode(given, { pool: "tokens" }).shape).toEqual([3, 1, 64]);
     expect(() => model.encode(given, { pool: "cls" })).toThrow("resnet50 has no class token");
   });
+});
+
+it("is bound with its own config and parameters, of which its encoder needs less", () => {
+  const config = resolveConfig(simclr, configs.simclr);
+  const model = bindModel(simclr, config, simclr.init(config, createRandom(0)));
+  expect([model.config.temperature, ...flatten(model.params.projector).keys()]).toEqual([
+    config.temperature,
+    ...flatten(createModel(simclr, configs.simclr).params.projector).keys(),
+  ]);
 });

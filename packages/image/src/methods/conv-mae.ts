@@ -39,14 +39,20 @@ import {
   patchify,
   type Random,
   type ReconstructOptions,
-  randomMask,
   restoreRows,
   sinCos2d,
   type TransformerOptions,
   takeRows,
 } from "@unmask/core";
 import { z } from "zod";
-import { type ImageInput, imageGrid, imageInputShape, imageTensor } from "../batch.js";
+import {
+  type ImageInput,
+  imageGrid,
+  imageInputShape,
+  imageTensor,
+  type MaskedImages,
+  maskImages,
+} from "../batch.js";
 import {
   applyConvStages,
   type ConvStages,
@@ -122,11 +128,7 @@ export interface ConvMaeDecoderParams {
 
 export type ConvMaeParams = ConvMaeEncoderParams & ConvMaeDecoderParams;
 
-export interface ConvMaeBatch {
-  /** [B, H, W, C], normalised. */
-  readonly images: tf.Tensor4D;
-  readonly mask: Mask;
-}
+export type ConvMaeBatch = MaskedImages;
 
 function init(config: ConvMaeConfig, random: Random): ConvMaeParams {
   return { ...initConvEncoder(config, random), ...initDecoder(config, random) };
@@ -163,12 +165,6 @@ function initDecoder(config: ConvMaeConfig, random: Random): ConvMaeDecoderParam
     decoder_norm: initLayerNorm(decoderWidth),
     decoder_pred: initLinear(random, decoderWidth, patchSize[0] * patchSize[1] * channels),
   };
-}
-
-function prepare(config: ConvMaeConfig, samples: readonly ImageSample[], random: Random): ConvMaeBatch {
-  const [rows, columns] = imageGrid(config);
-  const mask = randomMask({ batch: samples.length, tokens: rows * columns, ratio: config.maskRatio }, random);
-  return { images: imageTensor(config, samples), mask };
 }
 
 function loss(params: ConvMaeParams, config: ConvMaeConfig, { images, mask }: ConvMaeBatch) {
@@ -287,7 +283,7 @@ export const convMae = {
   schema,
   presets,
   init,
-  prepare,
+  prepare: maskImages,
   loss,
   encode,
   reconstruct,

@@ -35,12 +35,18 @@ import {
   predictPatches,
   type Random,
   type ReconstructOptions,
-  randomMask,
   takeRows,
   tokenMse,
 } from "@unmask/core";
 import { z } from "zod";
-import { type ImageInput, imageGrid, imageInputShape, imageTensor } from "../batch.js";
+import {
+  type ImageInput,
+  imageGrid,
+  imageInputShape,
+  imageTensor,
+  type MaskedImages,
+  maskImages,
+} from "../batch.js";
 import { poolTokens } from "../pool.js";
 import { type ImageReconstruction, reconstruction } from "../reconstruction.js";
 import type { ImageSample } from "../sample.js";
@@ -96,11 +102,7 @@ export interface EdgeMaeParams extends Omit<MaskedAutoencoderParams, "decoder_no
   readonly edge_pred: LinearParams;
 }
 
-export interface EdgeMaeBatch {
-  /** [B, H, W, C], normalised. */
-  readonly images: tf.Tensor4D;
-  readonly mask: Mask;
-}
+export type EdgeMaeBatch = MaskedImages;
 
 function init(config: EdgeMaeConfig, random: Random): EdgeMaeParams {
   const { decoder_norm, decoder_pred, ...shared } = initMaskedAutoencoder(random, {
@@ -116,24 +118,17 @@ function init(config: EdgeMaeConfig, random: Random): EdgeMaeParams {
   };
 }
 
-function prepare(config: EdgeMaeConfig, samples: readonly ImageSample[], random: Random): EdgeMaeBatch {
-  const [rows, columns] = imageGrid(config);
-  const mask = randomMask({ batch: samples.length, tokens: rows * columns, ratio: config.maskRatio }, random);
-  return { images: imageTensor(config, samples), mask };
-}
-
 function loss(params: EdgeMaeParams, config: EdgeMaeConfig, { images, mask }: EdgeMaeBatch) {
   const patches = patchify(images, config.patchSize);
   const hidden = (map: tf.Tensor4D) => takeRows(patchify(map, config.patchSize), mask.masked); // [B, M, P]
-  const pixels = constant(() => hidden(grayValues(config, images)));
-  const edges = constant(() => hidden(edgesOf(grayValues(config, images))));
+  const gray = constant(() => grayValues(config, images)) as tf.Tensor4D;
+  const pixels = constant(() => hidden(gray));
+  const edges = constant(() => hidden(edgesOf(gray)));
   const weights = constant(() =>
     takeRows(patchWeights(config, mask).expandDims(2), mask.masked).squeeze([2]),
   ); // [B, M]
   const latent = encodeVisible(params, config, patches, mask);
-  const afterClass = mask.masked.map((place) => place + 1);
-  const decoded = decodeTokens(params, config, latent, mask, (tokens) => takeRows(tokens, afterClass));
-  const predicted = predict(params, config, decoded);
+  const predicted = predict(params, config, decodeTokens(params, config, latent, mask, "masked"));
   const mean = (error: tf.Tensor, weighted: boolean) =>
     tf.mean(weighted ? tf.mul(error, weights) : error) as tf.Scalar;
   const image = mean(tokenMse(predicted.image, pixels), config.weightImage);
@@ -155,7 +150,7 @@ function predict(
 
 /** Pixels and edges at every place: [B, 1 + K, D] -> [B, N, P] each */
 export function predictAll(params: EdgeMaeParams, config: EdgeMaeConfig, latent: tf.Tensor, mask: Mask) {
-  return predict(params, config, decodeTokens(params, config, latent, mask).slice([0, 1, 0]));
+  return predict(params, config, decodeTokens(params, config, latent, mask, "all"));
 }
 
 /** From the units that the encoder sees to those of the pictures: 0 black, 1 white. */
@@ -167,32 +162,13 @@ function grayValues(config: EdgeMaeConfig, images: tf.Tensor4D): tf.Tensor4D {
 /** The size of Sobel's gradient of each channel, at most 1; borders are repeated. [B, H, W, C] -> [B, H, W, C] */
 export function edgesOf(images: tf.Tensor4D): tf.Tensor4D {
   const [, height, width] = images.shape;
-  const padded = tf.mirrorPad(
-    images,
-    [
-      [0, 0],
-      [1, 1],
-      [1, 1],
-      [0, 0],
-    ],
-    "symmetric",
-  );
+  const border: [number, number] = [1, 1];
+  const padded = tf.mirrorPad(images, [[0, 0], border, border, [0, 0]], "symmetric");
   const at = (y: number, x: number) => padded.slice([0, y, x, 0], [-1, height, width, -1]);
-  const slope = (back: [number, number][], forth: [number, number][]) => {
-    const sum = (places: [number, number][]) =>
-      tf.addN(places.map(([y, x], i) => (i === 1 ? tf.mul(at(y, x), 2) : at(y, x))));
-    return tf.square(tf.sub(sum(forth), sum(back)));
-  };
-  const along = (across: (i: number, far: number) => [number, number]) =>
-    slope(
-      [0, 1, 2].map((i) => across(i, 0)),
-      [0, 1, 2].map((i) => across(i, 2)),
-    );
-  const squares = tf.add(
-    along((i, far) => [i, far]),
-    along((i, far) => [far, i]),
-  );
-  return tf.minimum(tf.sqrt(squares), 1);
+  const smooth = (a: tf.Tensor, b: tf.Tensor, c: tf.Tensor) => tf.addN([a, tf.mul(b, 2), c]);
+  const down = tf.sub(smooth(at(2, 0), at(2, 1), at(2, 2)), smooth(at(0, 0), at(0, 1), at(0, 2)));
+  const right = tf.sub(smooth(at(0, 2), at(1, 2), at(2, 2)), smooth(at(0, 0), at(1, 0), at(2, 0)));
+  return tf.minimum(tf.sqrt(tf.add(tf.square(down), tf.square(right))), 1);
 }
 
 /** 1 + the share of hidden patches in the 3 x 3 around each, what is outside counting as visible; or 2 - that. [B, N] */
@@ -252,7 +228,7 @@ export const edgeMae = {
   schema,
   presets,
   init,
-  prepare,
+  prepare: maskImages,
   loss,
   encode,
   reconstruct,

@@ -20,18 +20,23 @@ import {
   encodeTokens,
   encodeVisible,
   initMaskedAutoencoder,
-  type Mask,
   type MaskedAutoencoderParams,
   type Method,
   mse,
   patchify,
   type Random,
   type ReconstructOptions,
-  randomMask,
   takeRows,
 } from "@unmask/core";
 import { z } from "zod";
-import { type ImageInput, imageGrid, imageInputShape, imageTensor } from "../batch.js";
+import {
+  type ImageInput,
+  imageGrid,
+  imageInputShape,
+  imageTensor,
+  type MaskedImages,
+  maskImages,
+} from "../batch.js";
 import { pixelTarget } from "../pixel-target.js";
 import { poolTokens } from "../pool.js";
 import { type ImageReconstruction, reconstruction } from "../reconstruction.js";
@@ -69,23 +74,13 @@ const presets = {
 
 export type MaeParams = MaskedAutoencoderParams;
 
-export interface MaeBatch {
-  /** [B, H, W, C], normalised. */
-  readonly images: tf.Tensor4D;
-  readonly mask: Mask;
-}
+export type MaeBatch = MaskedImages;
 
 function init(config: Omit<MaeConfig, "maskRatio">, random: Random): MaeParams {
   return initMaskedAutoencoder(random, { ...config, grid: imageGrid(config) });
 }
 
-function prepare(config: MaeConfig, samples: readonly ImageSample[], random: Random): MaeBatch {
-  const [rows, columns] = imageGrid(config);
-  const mask = randomMask({ batch: samples.length, tokens: rows * columns, ratio: config.maskRatio }, random);
-  return { images: imageTensor(config, samples), mask };
-}
-
-function loss(params: MaeParams, config: MaeConfig, { images, mask }: MaeBatch) {
+function loss(params: MaeParams, config: MaeConfig, { images, mask }: MaeBatch): { total: tf.Scalar } {
   const patches = patchify(images, config.patchSize); // [B, N, P]
   const target = constant(() => pixelTarget(config, takeRows(patches, mask.masked)));
   const latent = encodeVisible(params, config, patches, mask);
@@ -98,7 +93,7 @@ function encode(
   config: MaeConfig,
   samples: readonly ImageSample[],
   { pool = "cls" }: EncodeOptions = {},
-) {
+): tf.Tensor {
   const patches = patchify(imageTensor(config, samples), config.patchSize);
   return poolTokens(encodeTokens(params, config, embedPatches(params, patches)), pool);
 }
@@ -123,7 +118,7 @@ export const mae = {
   schema,
   presets,
   init,
-  prepare,
+  prepare: maskImages,
   loss,
   encode,
   reconstruct,
